@@ -1,0 +1,5 @@
+//! The provider's protocol: what is asked, what is answered, and a gateway to test against.
+
+pub mod charset;
+pub mod simulator;
+pub mod status;

@@ -1,0 +1,1 @@
+//! A faithful gateway for the demo and the tests.
