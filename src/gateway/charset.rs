@@ -1,6 +1,6 @@
 //! The two charsets in which gateways speak, and how bytes become text and text bytes.
 
-use encoding_rs::{Encoding, GBK, UTF_8};
+use encoding_rs::{Encoding, GB18030, GBK, UTF_8};
 
 /// The charset of an account's answers. Configured, never guessed: the GBK bytes of some short
 /// texts are valid UTF-8.
@@ -28,6 +28,7 @@ impl Charset {
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Decoded {
         let (text, lossy) = self.encoding().decode_without_bom_handling(bytes);
+        let lossy = lossy || (self == Self::Gbk && reads_as_another_code(bytes, &text));
         Decoded { text: text.into_owned(), lossy }
     }
 
@@ -46,6 +47,16 @@ impl Charset {
     }
 }
 
+/// The one two-byte code that has no character of its own: decoders read it as the ideographic
+/// space, which is A1 A1.
+const NO_CHARACTER: &[u8] = b"\xa3\xa0";
+
+/// Whether decoding without an error still lost which code was there.
+fn reads_as_another_code(bytes: &[u8], text: &str) -> bool {
+    let may_hold_it = bytes.windows(NO_CHARACTER.len()).any(|window| window == NO_CHARACTER);
+    may_hold_it && GB18030.encode(text).0 != bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +65,13 @@ mod tests {
     fn a_cut_character_is_marked_and_its_neighbours_stand() {
         let decoded = Charset::Gbk.decode(b"\xd6\xd0\xb9");
         assert_eq!(decoded, Decoded { text: "中\u{fffd}".into(), lossy: true });
+    }
+
+    #[test]
+    fn a_code_without_a_character_is_marked() {
+        assert!(Charset::Gbk.decode(b"a\xa3\xa0b").lossy);
+        // The same two bytes across two characters are no code: 耍 (CB A3), 牎 (A0 8E).
+        assert!(!Charset::Gbk.decode(b"\xcb\xa3\xa0\x8e").lossy);
     }
 
     #[test]
