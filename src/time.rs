@@ -228,7 +228,7 @@ pub fn format_duration(span: Duration) -> String {
     let ms = span.as_millis();
     let (unit, scale) = UNITS
         .iter()
-        .find(|(_, scale)| ms >= u128::from(*scale) && ms % u128::from(*scale) == 0)
+        .find(|(_, scale)| ms >= u128::from(*scale) && ms.is_multiple_of(u128::from(*scale)))
         .unwrap_or(&("ms", 1));
     format!("{}{unit}", ms / u128::from(*scale))
 }

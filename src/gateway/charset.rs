@@ -23,6 +23,21 @@ pub struct Decoded {
 }
 
 impl Charset {
+    /// Its name in the configuration and in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gbk => "gbk",
+            Self::Utf8 => "utf-8",
+        }
+    }
+
+    /// The charset of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Gbk, Self::Utf8].into_iter().find(|charset| charset.as_str() == name)
+    }
+
     /// Reads one field by itself. A byte-order mark in it is text like any other: obeying it
     /// would let a customer choose the charset.
     #[must_use]

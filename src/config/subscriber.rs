@@ -1,0 +1,284 @@
+//! The sections `[[subscriber]]`: where replies are delivered.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use toml::de::DeValue;
+use url::Url;
+
+use super::address::is_inside;
+use super::names::{self, Names};
+use super::reader::{Section, Value};
+use super::report::{Fault, nearest};
+use super::secret::{Vault, WebhookSecret};
+use super::{headers, urls};
+
+const KIND: &str = "[[subscriber]]";
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// More secrets at once than any rotation needs; each is a signature on every request.
+const SECRETS: RangeInclusive<usize> = 1..=5;
+const RETRIES: RangeInclusive<usize> = 1..=20;
+const ACCOUNTS_MAX: usize = 1000;
+const GIVE_UP_MAX: Duration = Duration::from_hours(365 * 24);
+const TIMEOUT: Duration = Duration::from_secs(15);
+const TIMEOUT_MAX: Duration = Duration::from_mins(5);
+const CONCURRENCY: usize = 8;
+const CONCURRENCIES: RangeInclusive<usize> = 1..=64;
+
+/// What a delivery's body looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The event as JSON, signed by Standard Webhooks.
+    Standard,
+}
+
+/// An event that a subscriber can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    /// A customer's reply.
+    ReplyReceived,
+}
+
+impl Format {
+    /// Every format and its word.
+    pub const WORDS: [(&str, Self); 1] = [("standard", Self::Standard)];
+}
+
+impl EventType {
+    /// Every event type and its word.
+    pub const WORDS: [(&str, Self); 1] = [("reply.received", Self::ReplyReceived)];
+}
+
+/// One destination of replies. `Debug` shows no secret, no header's value, and of URLs only
+/// where they lead.
+#[derive(Clone)]
+pub struct SubscriberConfig {
+    /// Its name: unique, 1 to 64 of `a-z A-Z 0-9 . _ -`.
+    pub name: String,
+    /// Where deliveries are sent: `https`, or `http` where that is allowed; without login and
+    /// fragment. May hold secrets in its path and query.
+    pub url: Url,
+    /// What deliveries are signed with, 1 to 5: each signs.
+    pub secrets: Vec<WebhookSecret>,
+    /// What a delivery's body looks like.
+    pub format: Format,
+    /// The accounts whose replies it gets; none named means all.
+    pub accounts: Vec<String>,
+    /// The events that it gets; at least one.
+    pub events: Vec<EventType>,
+    /// The waits after failures, 1 to 20; the last repeats.
+    pub retry: Vec<Duration>,
+    /// How long after its reply was kept a delivery is given up.
+    pub give_up: Duration,
+    /// How long one attempt may take in all.
+    pub timeout: Duration,
+    /// How many deliveries may be under way at once.
+    pub concurrency: usize,
+    /// Further headers by lower-case name; values are printable ASCII.
+    pub headers: Vec<(String, SecretString)>,
+    /// The proxy to it: `http` or `socks5`.
+    pub proxy: Option<Url>,
+    /// Whether deliveries are made; if not, they wait.
+    pub enabled: bool,
+    /// Whether it may stand on an inside address, and be reached by plain `http`.
+    pub allow_private: bool,
+    /// Whether it may be reached by plain `http`.
+    pub allow_http: bool,
+}
+
+impl fmt::Debug for SubscriberConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("SubscriberConfig")
+            .field("name", &self.name)
+            .field("url", &urls::shown(&self.url))
+            .field("secrets", &self.secrets.len())
+            .field("format", &self.format)
+            .field("accounts", &self.accounts)
+            .field("events", &self.events)
+            .field("retry", &self.retry)
+            .field("give_up", &self.give_up)
+            .field("timeout", &self.timeout)
+            .field("concurrency", &self.concurrency)
+            .field("headers", &headers)
+            .field("proxy", &self.proxy.as_ref().map(urls::shown))
+            .field("enabled", &self.enabled)
+            .field("allow_private", &self.allow_private)
+            .field("allow_http", &self.allow_http)
+            .finish()
+    }
+}
+
+/// Reads every subscriber. `accounts` are the names that one may choose from.
+pub(super) fn read_all(
+    top: &mut Section<'_, '_>,
+    accounts: &Names,
+    vault: &Vault<'_>,
+) -> Vec<SubscriberConfig> {
+    let mut names = Names::default();
+    let tables = top.tables("subscriber");
+    let read = |(number, table)| {
+        let mut section = top.item(KIND, number, table);
+        let subscriber = read(&mut section, &mut names, accounts, vault);
+        section.finish();
+        subscriber
+    };
+    tables.into_iter().flatten().enumerate().filter_map(read).collect()
+}
+
+fn read(
+    section: &mut Section<'_, '_>,
+    names: &mut Names,
+    accounts: &Names,
+    vault: &Vault<'_>,
+) -> Option<SubscriberConfig> {
+    let name = names.read(section);
+    let allow_private = section.flag("allow_private", false);
+    let allow_http = section.flag("allow_http", false);
+    let reach = Reach { inside: allow_private, plain: allow_http || allow_private };
+    let url = section.required("url", |value| value.parse(|text| url(text, reach)));
+    let secrets = secrets(section, vault);
+    let format = section.choice("format", Format::Standard, &Format::WORDS);
+    let accounts = known_accounts(section, accounts);
+    let events = section.list("events", 1..=8, |item| item.choice(&EventType::WORDS));
+    let retry = section.list("retry", RETRIES, |item| item.duration(MILLISECOND..=WEEK));
+    let give_up = section.duration("give_up", WEEK, MILLISECOND..=GIVE_UP_MAX);
+    let timeout = section.duration("timeout", TIMEOUT, MILLISECOND..=TIMEOUT_MAX);
+    let concurrency = section.read("concurrency", |value| value.integer(CONCURRENCIES));
+    let headers = headers::read(section, vault);
+    let proxy = section.read("proxy", |value| value.parse(urls::proxy)).flatten();
+    let enabled = section.flag("enabled", true);
+    Some(SubscriberConfig {
+        name: name?,
+        url: url?,
+        secrets: secrets?,
+        events: events.unwrap_or_else(|| vec![EventType::ReplyReceived]),
+        retry: retry.unwrap_or_else(default_retry),
+        concurrency: concurrency.unwrap_or(CONCURRENCY),
+        format,
+        accounts,
+        give_up,
+        timeout,
+        headers,
+        proxy,
+        enabled,
+        allow_private,
+        allow_http,
+    })
+}
+
+fn default_retry() -> Vec<Duration> {
+    let hours = [2, 5, 10, 14, 20, 24].into_iter().map(|hours| HOUR * hours);
+    [SECOND * 5, MINUTE * 5, MINUTE * 30].into_iter().chain(hours).collect()
+}
+
+/// What a subscriber's URL may be beyond `https` to the open network.
+#[derive(Clone, Copy)]
+struct Reach {
+    inside: bool,
+    plain: bool,
+}
+
+fn url(text: &str, reach: Reach) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "not a URL like https://crm.example.com/hooks/sms")?;
+    match url.scheme() {
+        "https" => {}
+        "http" if reach.plain => {}
+        "http" => return Err("is plain http, which needs allow_http = true"),
+        _ => return Err("must be an https URL"),
+    }
+    if urls::has_login(&url) {
+        return Err("must not hold a user name or password: put them in headers");
+    }
+    if url.fragment().is_some() {
+        return Err("must not have a fragment, which is never sent");
+    }
+    if !reach.inside && urls::literal_address(&url).is_some_and(is_inside) {
+        return Err("is an inside address, which needs allow_private = true");
+    }
+    Ok(url)
+}
+
+/// One secret, or a list of them while they are rotated.
+fn secrets(section: &mut Section<'_, '_>, vault: &Vault<'_>) -> Option<Vec<WebhookSecret>> {
+    let items = section.required("secret", |value| match value.toml() {
+        DeValue::Array(_) => value.items(SECRETS).map(Some),
+        _ => Ok(None),
+    })?;
+    match items {
+        Some(items) => {
+            let read = |item| section.note(WebhookSecret::read(item, vault));
+            items.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+        }
+        None => section.read("secret", |value| Ok(vec![WebhookSecret::read(value, vault)?])),
+    }
+}
+
+/// The accounts that it names, all of which must be there.
+fn known_accounts(section: &mut Section<'_, '_>, known: &Names) -> Vec<String> {
+    let read = |item: &Value<'_>| {
+        let name = item.parse(names::name)?;
+        let stranger = (!known.contains(&name)).then(|| stranger(item, &name, known));
+        Ok((name, stranger))
+    };
+    let found = section.list("accounts", 0..=ACCOUNTS_MAX, read).unwrap_or_default();
+    let keep = |(name, stranger): (String, Option<Fault>)| {
+        if let Some(fault) = stranger {
+            section.absence(fault);
+        }
+        name
+    };
+    found.into_iter().map(keep).collect()
+}
+
+fn stranger(item: &Value<'_>, name: &str, known: &Names) -> Fault {
+    let near = nearest(name, known.iter());
+    let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    item.fault(format_args!("no [[account]] has the name \"{name}\"{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_reach_only_what_is_allowed() {
+        let inside = Err("is an inside address, which needs allow_private = true");
+        let plain = Err("is plain http, which needs allow_http = true");
+        let cases: [(&str, [Result<(), &str>; 3]); 13] = [
+            // Each by default, with allow_http and with allow_private.
+            ("https://crm.example.com/hooks?key=1", [Ok(()); 3]),
+            ("http://crm.example.com/hooks", [plain, Ok(()), Ok(())]),
+            ("https://8.8.8.8/", [Ok(()); 3]),
+            ("https://127.0.0.1/", [inside, inside, Ok(())]),
+            ("https://2130706433/", [inside, inside, Ok(())]),
+            ("https://0x7f.1/", [inside, inside, Ok(())]),
+            ("https://127.1/", [inside, inside, Ok(())]),
+            ("https://①②⑦.0.0.1/", [inside, inside, Ok(())]),
+            ("https://[::ffff:10.0.0.1]/", [inside, inside, Ok(())]),
+            ("http://169.254.169.254/", [plain, inside, Ok(())]),
+            ("ftp://crm.example.com", [Err("must be an https URL"); 3]),
+            (
+                "https://a:b@crm.example.com",
+                [Err("must not hold a user name or password: put them in headers"); 3],
+            ),
+            (
+                "https://crm.example.com/#a",
+                [Err("must not have a fragment, which is never sent"); 3],
+            ),
+        ];
+        let reaches = [(false, false), (false, true), (true, true)];
+        for (text, expected) in cases {
+            let found =
+                reaches.map(|(inside, plain)| url(text, Reach { inside, plain }).map(|_| ()));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Every kind of wrong value, by its exact place and words.
+
+use super::*;
+
+/// Checks one line of `[store]`, `[server]` and the like, which then stands in line 2.
+fn check_section(section: &str, line: &str, expected: &str) {
+    check(&format!("{section}\n{line}\n{ACCOUNT}"), &[expected]);
+}
+
+/// Checks one line more of an account, which then stands in line 6.
+fn check_account(line: &str, expected: &str) {
+    check(&format!("{ACCOUNT}{line}\n"), &[&format!("6:{expected}")]);
+}
+
+/// Checks one line more of a subscriber, which then stands in line 5.
+fn check_subscriber(line: &str, expected: &str) {
+    check(&format!("{SUBSCRIBER}{line}\n{ACCOUNT}"), &[&format!("5:{expected}")]);
+}
+
+#[test]
+fn of_store_server_and_log() {
+    for (section, line, expected) in [
+        ("[store]", "url = \"replyd.db\"", "2:7: store.url: must be sqlite:PATH"),
+        ("[store]", "url = \"postgres://db\"", "2:7: store.url: must be sqlite:PATH"),
+        ("[store]", "url = \"sqlite:\"", "2:7: store.url: names no file"),
+        (
+            "[store]",
+            "url = \"sqlite::memory:\"",
+            "2:7: store.url: must be a file: replies have to outlive the process",
+        ),
+        (
+            "[store]",
+            "url = \"sqlite:///var/r.db\"",
+            "2:7: store.url: must be sqlite:PATH, without // before the path",
+        ),
+        (
+            "[store]",
+            "url = \"sqlite:r.db?mode=ro\"",
+            "2:7: store.url: must be a path without options",
+        ),
+        ("[store]", "url = 5", "2:7: store.url: must be a string, not a whole number"),
+        (
+            "[store]",
+            "id_key = \"fifteen bytes!!\"",
+            "2:10: store.id_key: must be at least 16 bytes",
+        ),
+        (
+            "[server]",
+            "listen = \"localhost:8480\"",
+            "2:10: server.listen: not an address and port like 127.0.0.1:8480",
+        ),
+        ("[server]", "listen = true", "2:10: server.listen: must be a string, not true or false"),
+        (
+            "[log]",
+            "level = \"INFO\"",
+            "2:9: log.level: must be \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
+        ),
+        ("log = 5", "", "1:7: log: must be the section [log]"),
+    ] {
+        check_section(section, line, expected);
+    }
+    for outside in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+        check_section(
+            "[server]",
+            &format!("listen = \"{outside}\""),
+            "2:10: server.listen: must be a loopback address: there are no access tokens yet, so \
+             every machine that reaches another would be let in",
+        );
+    }
+}
+
+#[test]
+fn of_accounts() {
+    for (line, expected) in [
+        (
+            "schedule = \"*/10 * * * *\"",
+            "12: account \"main\": schedule: has 5 fields, not the 6 of `second minute hour day \
+             month weekday`",
+        ),
+        (
+            "schedule = \"0 61 * * * *\"",
+            "12: account \"main\": schedule: its minute is not a cron field",
+        ),
+        ("schedule = \"0 0 0 31 2 *\"", "12: account \"main\": schedule: never occurs"),
+        (
+            "min_interval = \"599999ms\"",
+            "16: account \"main\": min_interval: must be at least 10m: the provider forbids \
+             reading more often",
+        ),
+        ("min_interval = \"8d\"", "16: account \"main\": min_interval: must be from 1ms to 7d"),
+        (
+            "min_interval = 600",
+            "16: account \"main\": min_interval: must be a duration like \"10m\", not a whole number",
+        ),
+        (
+            "timeout = \"5 m\"",
+            "11: account \"main\": timeout: not a duration like 500ms, 15s, 10m, 24h or 7d",
+        ),
+        ("timeout = \"0ms\"", "11: account \"main\": timeout: must be from 1ms to 1h"),
+        ("timeout = \"3601s\"", "11: account \"main\": timeout: must be from 1ms to 1h"),
+        ("recover = \"32d\"", "11: account \"main\": recover: must be from 0ms to 31d"),
+        (
+            "proxy = \"ftp://proxy\"",
+            "9: account \"main\": proxy: must be an http:// or socks5:// URL",
+        ),
+        ("number = \"+1068\"", "10: account \"main\": number: must be at most 32 digits"),
+        ("charset = \"GBK\"", "11: account \"main\": charset: must be \"gbk\" or \"utf-8\""),
+        ("charset = []", "11: account \"main\": charset: must be a string, not a list"),
+        (
+            "password_scheme = \"sha1\"",
+            "19: account \"main\": password_scheme: must be \"md5\" or \"md5-with-uid\"",
+        ),
+        (
+            "password_md5 = \"fa246d0262c3925617b0c72bb20eeb1d\"",
+            "16: account \"main\": password_md5: stands beside password: give only one",
+        ),
+    ] {
+        check_account(line, expected);
+    }
+}
+
+#[test]
+fn of_logins_and_gateways() {
+    for (from, to, expected) in [
+        ("uid = \"9999\"", "uid = \"\"", "4:7: account \"main\": uid: is empty"),
+        (
+            "uid = \"9999\"",
+            "uid = 9999",
+            "4:7: account \"main\": uid: must be a string, not a whole number",
+        ),
+        (
+            "\"http://http.c123.com\"",
+            "\"http.c123.com\"",
+            "3:12: account \"main\": base_url: not a URL like http://http.c123.com",
+        ),
+        (
+            "password = \"word\"",
+            "",
+            "1:1: account \"main\": password: missing: give it or password_md5",
+        ),
+        ("\"word\"", "\"\"", "5:12: account \"main\": password: is empty"),
+        ("\"word\"", "{ env = \"EMPTY\" }", "5:12: account \"main\": password: is empty"),
+        (
+            "\"word\"",
+            "{ env = \"NO_SUCH\" }",
+            "5:12: account \"main\": password: the environment variable NO_SUCH is not set",
+        ),
+        (
+            "\"word\"",
+            "{ env = \"hunter2\" }",
+            "5:12: account \"main\": password: the environment variable it names is not set",
+        ),
+        (
+            "\"word\"",
+            "{ file = \"hunter2\" }",
+            "5:12: account \"main\": password: its file cannot be used: entity not found",
+        ),
+        (
+            "\"word\"",
+            "{ envv = \"X\" }",
+            "5:12: account \"main\": password: must be a string, { env = \"NAME\" } or { file = \"PATH\" }",
+        ),
+        (
+            "\"word\"",
+            "{ env = \"X\", file = \"y\" }",
+            "5:12: account \"main\": password: must be a string, { env = \"NAME\" } or { file = \"PATH\" }",
+        ),
+        (
+            "\"word\"",
+            "12345678",
+            "5:12: account \"main\": password: must be a string, { env = \"NAME\" } or { file = \"PATH\" }",
+        ),
+        (
+            "password = \"word\"",
+            "password_md5 = \"fa246d0262c3925617b0c72bb20eeb1\"",
+            "5:16: account \"main\": password_md5: must be 32 hex digits",
+        ),
+        (
+            "password = \"word\"",
+            "password_md5 = \"fa246d0262c3925617b0c72bb20eeb1g\"",
+            "5:16: account \"main\": password_md5: must be 32 hex digits",
+        ),
+        (
+            "password = \"word\"",
+            "password_scheme = \"md5-with-uid\"\npassword_md5 = \"fa246d0262c3925617b0c72bb20eeb1d\"",
+            "5:19: account \"main\": password_scheme: must be \"md5\" where password_md5 is given",
+        ),
+    ] {
+        check(&ACCOUNT.replace(from, to), &[expected]);
+    }
+}
+
+#[test]
+fn of_subscribers() {
+    for (line, expected) in [
+        ("format = \"slack\"", "10: subscriber \"crm\": format: must be \"standard\""),
+        (
+            "accounts = [\"mian\"]",
+            "13: subscriber \"crm\": accounts[0]: no [[account]] has the name \"mian\"; did you mean \"main\"?",
+        ),
+        (
+            "accounts = [\"main\", \"other\"]",
+            "21: subscriber \"crm\": accounts[1]: no [[account]] has the name \"other\"",
+        ),
+        ("accounts = \"main\"", "12: subscriber \"crm\": accounts: must be a list, not a string"),
+        ("events = []", "10: subscriber \"crm\": events: must have 1 to 8 entries"),
+        ("events = [\"reply\"]", "11: subscriber \"crm\": events[0]: must be \"reply.received\""),
+        ("retry = []", "9: subscriber \"crm\": retry: must have 1 to 20 entries"),
+        ("retry = [\"5s\", \"8d\"]", "16: subscriber \"crm\": retry[1]: must be from 1ms to 7d"),
+        ("give_up = \"0s\"", "11: subscriber \"crm\": give_up: must be from 1ms to 365d"),
+        ("timeout = \"301s\"", "11: subscriber \"crm\": timeout: must be from 1ms to 5m"),
+        ("concurrency = 0", "15: subscriber \"crm\": concurrency: must be from 1 to 64"),
+        ("concurrency = 65", "15: subscriber \"crm\": concurrency: must be from 1 to 64"),
+        ("concurrency = -1", "15: subscriber \"crm\": concurrency: must be from 1 to 64"),
+        (
+            "concurrency = 1.5",
+            "15: subscriber \"crm\": concurrency: must be a whole number, not a fraction",
+        ),
+        (
+            "enabled = \"yes\"",
+            "11: subscriber \"crm\": enabled: must be true or false, not a string",
+        ),
+        (
+            "proxy = \"http://a/b\"",
+            "9: subscriber \"crm\": proxy: must be only scheme, host and port, perhaps with a login",
+        ),
+        ("headers = 5", "11: subscriber \"crm\": headers: must be a table, not a whole number"),
+        (
+            "headers = { \"a b\" = \"1\" }",
+            "21: subscriber \"crm\": headers: has a key that is not a header's name",
+        ),
+        (
+            "headers = { Host = \"a\" }",
+            "20: subscriber \"crm\": headers.host: is reserved: replyd sets it",
+        ),
+        (
+            "headers = { webhook-id = \"a\" }",
+            "26: subscriber \"crm\": headers.webhook-id: is reserved: replyd sets it",
+        ),
+        (
+            "headers = { Replyd-X = \"a\" }",
+            "24: subscriber \"crm\": headers.replyd-x: is reserved: replyd sets it",
+        ),
+        (
+            "headers = { X-A = \"1\", x-a = \"2\" }",
+            "30: subscriber \"crm\": headers.x-a: stands twice: the case of a header's name does not count",
+        ),
+        (
+            "headers = { x-a = \"a\\nb\" }",
+            "19: subscriber \"crm\": headers.x-a: must be at most 8 KiB of printable ASCII",
+        ),
+        ("headers = { x-a = \"\" }", "19: subscriber \"crm\": headers.x-a: is empty"),
+    ] {
+        check_subscriber(line, expected);
+    }
+}
+
+#[test]
+fn of_a_subscribers_url_and_secret() {
+    for (from, to, expected) in [
+        (
+            "https://",
+            "http://",
+            "3:7: subscriber \"crm\": url: is plain http, which needs allow_http = true",
+        ),
+        (
+            "crm.example.com",
+            "2130706433",
+            "3:7: subscriber \"crm\": url: is an inside address, which needs allow_private = true",
+        ),
+        (
+            &format!("\"{SIGNING}\""),
+            "\"whsec_\"",
+            "4:10: subscriber \"crm\": secret: must hold 24 to 64 bytes, not 0",
+        ),
+        (
+            &format!("\"{SIGNING}\""),
+            "\"hunter2\"",
+            "4:10: subscriber \"crm\": secret: must begin with whsec_",
+        ),
+        (
+            &format!("\"{SIGNING}\""),
+            "[]",
+            "4:10: subscriber \"crm\": secret: must have 1 to 5 entries",
+        ),
+        (
+            &format!("\"{SIGNING}\""),
+            "[5]",
+            "4:11: subscriber \"crm\": secret[0]: must be a string, { env = \"NAME\" } or { file = \"PATH\" }",
+        ),
+        (&format!("secret = \"{SIGNING}\""), "", "1:1: subscriber \"crm\": secret: missing"),
+    ] {
+        check(&format!("{}\n{ACCOUNT}", SUBSCRIBER.replace(from, to)), &[expected]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The one place that calls the provider.
+//!
+//! A plain `/rx` read destroys what it returns, so a request is made once: on a connection of
+//! its own, over HTTP/1.1, with no retry, redirect, cache or decompression between, and through
+//! no proxy but the configured one. Whatever came before an answer broke is kept. A read has no
+//! error: what went wrong is part of what was received.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::gateway::charset::Charset;
+use crate::time::Hour;
+
+/// Time to connect: longer than any handshake that can still succeed.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Silence after which an answer is given up. Generous: cutting a destructive read loses it.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// The largest body that is read: some 700,000 replies, more than an account gets in a month.
+pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What stays as it is in a query: the set that the provider's document names.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// How an account is reached.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The gateway's address, up to and without the `/rx`.
+    pub base_url: Url,
+    /// The account.
+    pub uid: String,
+    /// The password's digest as it is sent.
+    pub pwd: SecretString,
+    /// The charset of the answers.
+    pub charset: Charset,
+    /// The proxy to go through, if any.
+    pub proxy: Option<Url>,
+}
+
+/// What one `/rx` request brought, however it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The status line's number, if one came.
+    pub http_status: Option<u16>,
+    /// How the answer ended.
+    pub ending: Ending,
+    /// What came of the body.
+    pub body: Vec<u8>,
+    /// What went wrong, in words; never with the URL, which holds the login.
+    pub error: Option<String>,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As announced: at its Content-Length, or with its last chunk.
+    Announced,
+    /// With the connection, announced by nothing: it may be whole.
+    Connection,
+    /// Before its announced end.
+    Cut,
+    /// By our own deadline.
+    TimedOut,
+    /// By our own limit on its size.
+    TooLong,
+    /// It never began.
+    Unanswered,
+}
+
+impl Ending {
+    /// All endings.
+    pub const ALL: [Self; 6] = [
+        Self::Announced,
+        Self::Connection,
+        Self::Cut,
+        Self::TimedOut,
+        Self::TooLong,
+        Self::Unanswered,
+    ];
+
+    /// The word for it in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "announced",
+            Self::Connection => "connection",
+            Self::Cut => "cut",
+            Self::TimedOut => "timed_out",
+            Self::TooLong => "too_long",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// A client that could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot prepare HTTP requests to the gateway: {0}")]
+pub struct ClientError(String);
+
+/// Calls one account's gateway.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    access: Access,
+}
+
+impl Client {
+    /// Prepares the requests of one account.
+    ///
+    /// # Errors
+    /// When the proxy's address or the system's TLS roots cannot be used.
+    pub fn new(access: Access) -> Result<Self, ClientError> {
+        crate::tls::install_provider();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("replyd/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_MAX);
+        if let Some(proxy) = &access.proxy {
+            let proxy = reqwest::Proxy::all(proxy.as_str())
+                .map_err(|error| ClientError(in_words(error)))?;
+            builder = builder.proxy(proxy);
+        }
+        let http = builder.build().map_err(|error| ClientError(in_words(error)))?;
+        Ok(Self { http, access })
+    }
+
+    /// Reads `/rx` once: plainly, or an hour by `time`. Gives up after `within`.
+    pub async fn rx(&self, hour: Option<Hour>, within: Duration) -> Received {
+        let deadline = tokio::time::sleep(within);
+        tokio::pin!(deadline);
+        let mut received = Received {
+            http_status: None,
+            ending: Ending::Unanswered,
+            body: Vec::new(),
+            error: None,
+        };
+        tokio::select! {
+            () = self.receive(hour, &mut received) => {}
+            () = &mut deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
+        }
+        received
+    }
+
+    /// Fills `received` as the answer comes, so that a deadline keeps what there is.
+    async fn receive(&self, hour: Option<Hour>, received: &mut Received) {
+        let request = self
+            .http
+            .get(self.rx_url(hour))
+            .header(CACHE_CONTROL, "no-store")
+            .header(CONNECTION, "close");
+        let mut response = match tokio::time::timeout(IDLE_MAX, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return received.fail(Ending::Unanswered, in_words(error)),
+            Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
+        };
+        received.http_status = Some(response.status().as_u16());
+        received.ending = Ending::Cut;
+        let announced = [CONTENT_LENGTH, TRANSFER_ENCODING]
+            .iter()
+            .any(|name| response.headers().contains_key(name));
+        loop {
+            match tokio::time::timeout(IDLE_MAX, response.chunk()).await {
+                Ok(Ok(Some(piece))) => received.body.extend_from_slice(&piece),
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return received.fail(Ending::Cut, in_words(error)),
+                Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
+            }
+            if received.body.len() > BODY_BYTES_MAX {
+                return received
+                    .fail(Ending::TooLong, format!("longer than {BODY_BYTES_MAX} bytes"));
+            }
+        }
+        received.ending = if announced { Ending::Announced } else { Ending::Connection };
+    }
+
+    /// The query is written by hand: the client's own would escape by other rules.
+    fn rx_url(&self, hour: Option<Hour>) -> Url {
+        let mut url = self.access.base_url.clone();
+        url.set_path(&format!("{}/rx/", url.path().trim_end_matches('/')));
+        let uid = utf8_percent_encode(&self.access.uid, QUERY);
+        let mut query = format!("uid={uid}&pwd={}", self.access.pwd.expose_secret());
+        if let Some(hour) = hour {
+            query += &format!("&time={hour}");
+        }
+        if self.access.charset == Charset::Utf8 {
+            query += "&encode=utf8";
+        }
+        url.set_query(Some(&query));
+        url
+    }
+}
+
+impl Received {
+    fn fail(&mut self, ending: Ending, error: String) {
+        self.ending = ending;
+        self.error = Some(error);
+    }
+}
+
+fn idle_in_words() -> String {
+    format!("nothing came for {} s", IDLE_MAX.as_secs())
+}
+
+/// An error and its causes in one line, without the URL.
+fn in_words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words += &format!(": {error}");
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,136 @@
+//! How many replies equal records are.
+//!
+//! A record has no id, and the same person can send the same words twice within a second. So
+//! copies are counted: `plain` sums those of proven plain reads, which the provider promises to
+//! be disjoint; `seen` is the most that any other single body held. There are as many replies as
+//! the larger count says, and neither ever falls. So the same words twice are two replies, a
+//! re-read adds none, and a read that broke before the gateway let go of its replies adds none
+//! when they come again.
+
+use crate::store::read::Tally;
+
+/// What the copies in a body prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A proven plain read: its copies are no other read's.
+    Disjoint,
+    /// Any other: its copies may be known ones.
+    Single,
+}
+
+/// What equal records of one body come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The tally after them.
+    pub tally: Tally,
+    /// The gateway numbers of the replies that they make, in their order; the first of these
+    /// replies has the number after the last known one.
+    pub new: Vec<String>,
+    /// Whether a plain copy made no reply: it may be a known one, or one too many.
+    pub raised_nothing: bool,
+}
+
+/// Counts `copies` equal records of one body, whose gateway numbers are `gateways`.
+#[must_use]
+pub fn count(known: &Tally, copies: u32, gateways: &[String], body: Body) -> Counted {
+    let before = known.plain.max(known.seen);
+    let mut tally = known.clone();
+    match body {
+        Body::Disjoint => tally.plain = tally.plain.saturating_add(copies),
+        Body::Single => tally.seen = tally.seen.max(copies),
+    }
+    let raised = tally.plain.max(tally.seen) - before;
+    let new = new_gateways(&known.gateways, gateways, raised);
+    tally.gateways.extend(new.iter().cloned());
+    Counted { tally, new, raised_nothing: body == Body::Disjoint && raised < copies }
+}
+
+/// The gateway numbers of new replies: those of the copies that are no known reply's, and where
+/// these are too few, those of the last copies.
+fn new_gateways(known: &[String], copies: &[String], wanted: u32) -> Vec<String> {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let (unpaired, paired) = unpaired(known, copies);
+    let mut new: Vec<String> = unpaired.into_iter().take(wanted).collect();
+    let missing = wanted - new.len();
+    new.extend(paired.into_iter().rev().take(missing));
+    let last = copies.last().cloned().unwrap_or_default();
+    new.resize(wanted, last);
+    new
+}
+
+/// Pairs copies with known replies by equal gateway numbers, then by one being the beginning of
+/// the other (a number may have been cut), then by order. The copies left over, and the others.
+fn unpaired(known: &[String], copies: &[String]) -> (Vec<String>, Vec<String>) {
+    let mut known: Vec<&String> = known.iter().collect();
+    let mut copies: Vec<&String> = copies.iter().collect();
+    let mut paired = Vec::new();
+    let rules: [fn(&str, &str) -> bool; 3] =
+        [|a, b| a == b, |a, b| a.starts_with(b) || b.starts_with(a), |_, _| true];
+    for rule in rules {
+        copies.retain(|copy| match known.iter().position(|reply| rule(reply, copy)) {
+            Some(at) => {
+                known.remove(at);
+                paired.push((*copy).clone());
+                false
+            }
+            None => true,
+        });
+    }
+    (copies.into_iter().cloned().collect(), paired)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// Counts bodies one after the other and says how many replies there are after each.
+    fn check(bodies: &[(Body, u32)], expected: &[usize]) {
+        let mut tally = Tally::default();
+        for ((body, copies), expected) in bodies.iter().zip(expected) {
+            let gateways = vec!["1069".to_owned(); *copies as usize];
+            tally = count(&tally, *copies, &gateways, *body).tally;
+            assert_eq!(tally.gateways.len(), *expected, "{bodies:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_replies_as_the_larger_count_says() {
+        use Body::{Disjoint, Single};
+        // The same words twice within a second.
+        check(&[(Disjoint, 2)], &[2]);
+        check(&[(Disjoint, 1), (Disjoint, 1)], &[1, 2]);
+        // A re-read adds none, and shows what was missed.
+        check(&[(Disjoint, 2), (Single, 2), (Single, 3)], &[2, 2, 3]);
+        // A read that broke before the gateway let go, and its replies again.
+        check(&[(Single, 2), (Disjoint, 2)], &[2, 2]);
+        check(&[(Single, 2), (Single, 1), (Disjoint, 2), (Disjoint, 1)], &[2, 2, 2, 3]);
+    }
+
+    #[test]
+    fn a_plain_copy_that_raises_nothing_is_told() {
+        let known = count(&Tally::default(), 1, &strings(&["1"]), Body::Single).tally;
+        assert!(count(&known, 1, &strings(&["1"]), Body::Disjoint).raised_nothing);
+        assert!(!count(&known, 1, &strings(&["1"]), Body::Single).raised_nothing);
+        assert!(count(&known, 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
+        assert!(!count(&Tally::default(), 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
+    }
+
+    #[test]
+    fn new_replies_get_the_numbers_that_are_no_known_ones() {
+        let new = |known: &[&str], copies: &[&str], wanted| {
+            new_gateways(&strings(known), &strings(copies), wanted)
+        };
+        assert_eq!(new(&[], &["1", "2"], 2), ["1", "2"]);
+        assert_eq!(new(&["1"], &["2", "1"], 1), ["2"]);
+        assert_eq!(new(&["106"], &["2", "1069"], 1), ["2"]);
+        assert_eq!(new(&["7"], &["1", "2"], 1), ["2"]);
+        assert_eq!(new(&["1"], &["1"], 1), ["1"]);
+        assert_eq!(new(&["1", "2"], &["2"], 1), ["2"]);
+        assert_eq!(new(&[], &["1069"], 2), ["1069", "1069"]);
+        assert_eq!(new(&["1"], &["1", "2"], 0), Vec::<String>::new());
+    }
+}

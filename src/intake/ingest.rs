@@ -1,0 +1,360 @@
+//! From a stored answer to replies and their deliveries: parsed, judged, counted, decided.
+//!
+//! What is decided here is kept by the store in one transaction, so that a reply is never there
+//! without its deliveries, and a read never taken in twice.
+
+use std::collections::HashMap;
+
+use crate::event;
+use crate::gateway::charset::Charset;
+use crate::gateway::rx::{self, Answer, Record};
+use crate::gateway::status::Status;
+use crate::intake::count::{self, Body};
+use crate::intake::hours::{self, HourRead, PlainRead};
+use crate::intake::{plan, verdict};
+use crate::reply::{Fingerprint, IdKey, Identity, Mobile, Reply, Suspicion};
+use crate::store::read::{
+    AccountSettings, HourChange, Known, NewFault, NewReply, OpenRead, Outcome, Questions, Tally,
+    Verdict, WaitingRecord,
+};
+use crate::time::{BeijingTime, Hour, UnixMs};
+
+/// Intervals that the last record of a cut body waits for its hour.
+const WAITING_INTERVALS: u32 = 2;
+
+/// An account as keeping its replies needs it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its settings.
+    pub settings: AccountSettings,
+    /// The key of its replies' ids.
+    pub key: IdKey,
+}
+
+/// Equal records of one body.
+struct Group {
+    identity: Identity,
+    mobile: Mobile,
+    replied_at: BeijingTime,
+    content: Vec<u8>,
+    may_hold_two: bool,
+    /// The gateway numbers of the copies, in their order.
+    gateways: Vec<String>,
+    /// How many copies there are: more than `gateways` where some were told before.
+    copies: u32,
+}
+
+/// An answer that was parsed and judged, and waits for what the store knows.
+pub struct Prepared {
+    account: Account,
+    read: ReadFacts,
+    verdict: Verdict,
+    status: Option<Status>,
+    records: usize,
+    groups: Vec<Group>,
+    faults: Vec<NewFault>,
+    /// The hours of its records and faults.
+    stamped: Vec<Hour>,
+    /// The last record of a cut body, if nothing follows its gateway number: its group.
+    cut_last: Option<usize>,
+}
+
+struct ReadFacts {
+    hour: Option<Hour>,
+    id: crate::store::read::ReadId,
+    charset: Charset,
+    started: UnixMs,
+    now: UnixMs,
+}
+
+/// Parses and judges a stored answer, or the lack of one.
+#[must_use]
+pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
+    let answer = rx::parse(&read.body);
+    let verdict = verdict::judge(read.ending, read.http_status, &answer);
+    let groups = group(&answer, &account);
+    let end_announced = read.ending == crate::gateway::client::Ending::Announced;
+    let last = answer.records.last().filter(|record| record.ends_body && !end_announced);
+    let cut_last = last.and_then(|record| {
+        let identity = account.key.identity(fingerprint(record, &account.name));
+        groups.iter().position(|group| group.identity == identity)
+    });
+    Prepared {
+        verdict,
+        status: answer.status,
+        records: answer.records.len(),
+        faults: faults(&answer),
+        stamped: stamped(&answer),
+        cut_last,
+        groups,
+        read: ReadFacts {
+            hour: read.hour,
+            id: read.id,
+            charset: read.charset,
+            started: read.started,
+            now: read.ended.unwrap_or(now),
+        },
+        account,
+    }
+}
+
+fn fingerprint<'a>(record: &'a Record<'_>, account: &'a str) -> Fingerprint<'a> {
+    Fingerprint {
+        account,
+        mobile: &record.mobile,
+        replied_at: record.replied_at,
+        content: record.content,
+    }
+}
+
+fn group(answer: &Answer<'_>, account: &Account) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<Identity, usize> = HashMap::new();
+    for record in &answer.records {
+        let identity = account.key.identity(fingerprint(record, &account.name));
+        let place = *places.entry(identity).or_insert_with(|| {
+            groups.push(Group {
+                identity,
+                mobile: record.mobile.clone(),
+                replied_at: record.replied_at,
+                content: record.content.to_vec(),
+                may_hold_two: record.may_hold_two,
+                gateways: Vec::new(),
+                copies: 0,
+            });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(place) {
+            group.gateways.push(record.gateway.to_owned());
+            group.copies += 1;
+        }
+    }
+    groups
+}
+
+fn faults(answer: &Answer<'_>) -> Vec<NewFault> {
+    let keep = |fault: &rx::Fault<'_>| NewFault {
+        offset: fault.offset,
+        kind: fault.kind.as_str(),
+        bytes: fault.bytes.to_vec(),
+    };
+    answer.faults.iter().map(keep).collect()
+}
+
+fn stamped(answer: &Answer<'_>) -> Vec<Hour> {
+    let records = answer.records.iter().map(|record| record.replied_at);
+    let faults = answer.faults.iter().filter_map(|fault| fault.replied_at);
+    let mut hours: Vec<Hour> = records.chain(faults).map(BeijingTime::hour).collect();
+    hours.sort_unstable();
+    hours.dedup();
+    hours
+}
+
+impl Prepared {
+    /// What must be known before this can be decided.
+    #[must_use]
+    pub fn questions(&self) -> Questions {
+        let cut = self.cut_last.and_then(|place| self.groups.get(place));
+        Questions {
+            identities: self.groups.iter().map(|group| group.identity).collect(),
+            gateway: cut.and_then(|group| group.gateways.last().cloned()),
+        }
+    }
+
+    /// Decides what to keep.
+    #[must_use]
+    pub fn decide(mut self, known: &Known) -> Outcome {
+        let waiting = self.set_aside_cut_record(known);
+        let body = match self.verdict {
+            Verdict::Proven if self.read.hour.is_none() && !known.body_seen_before => {
+                Body::Disjoint
+            }
+            _ => Body::Single,
+        };
+        let mut kept = Kept::default();
+        for group in &self.groups {
+            let raised_nothing = kept.add(group, body, &self, known);
+            if raised_nothing {
+                kept.hours.push(hours::owed_when_settled(group.replied_at.hour()));
+            }
+        }
+        let hours = match self.read.hour {
+            None => self.owed(known, kept.hours),
+            Some(_) => self.settled(known).into_iter().collect(),
+        };
+        Outcome {
+            verdict: self.verdict,
+            status: self.status,
+            records: self.records,
+            tallies: kept.tallies,
+            replies: kept.replies,
+            faults: self.faults,
+            waiting,
+            hours,
+            pause: self.status.and_then(|status| match self.verdict {
+                Verdict::Refused(_) => plan::pause_after(status, known.refusals),
+                _ => None,
+            }),
+        }
+    }
+
+    /// Takes the last record of a cut body out of its group, when its gateway number may be cut
+    /// and is new to the account: its hour, read again, will tell the whole number.
+    fn set_aside_cut_record(&mut self, known: &Known) -> Option<WaitingRecord> {
+        let place = self.cut_last?;
+        let group = self.groups.get_mut(place)?;
+        // An empty number says nothing: it may be the beginning of any.
+        if known.gateway_known && group.gateways.last().is_some_and(|gateway| !gateway.is_empty()) {
+            return None;
+        }
+        let gateway = group.gateways.pop()?;
+        let copies = group.copies;
+        group.copies -= 1;
+        let interval = self.account.settings.min_interval;
+        Some(WaitingRecord {
+            read: self.read.id,
+            charset: self.read.charset,
+            account: self.account.name.clone(),
+            copies,
+            release: self.read.now.after(interval * WAITING_INTERVALS),
+            mobile: group.mobile.clone(),
+            replied_at: group.replied_at,
+            content: group.content.clone(),
+            gateway,
+            may_hold_two: group.may_hold_two,
+        })
+    }
+
+    fn owed(&self, known: &Known, raised_nothing: Vec<HourChange>) -> Vec<HourChange> {
+        match self.verdict {
+            Verdict::Proven => raised_nothing,
+            Verdict::Refused(_) => Vec::new(),
+            Verdict::Doubtful(_) => {
+                let read = PlainRead {
+                    started: self.read.started,
+                    ended: self.read.now,
+                    last_proven: known.last_proven_plain,
+                    recover: self.account.settings.recover,
+                };
+                hours::owed_by(read, self.stamped.iter().copied())
+            }
+        }
+    }
+
+    fn settled(&self, known: &Known) -> Option<HourChange> {
+        let copies: HashMap<Identity, u32> =
+            self.groups.iter().map(|group| (group.identity, group.copies)).collect();
+        let holds = |(identity, count): &(Identity, u32)| {
+            copies.get(identity).is_some_and(|held| held >= count)
+        };
+        let read = HourRead {
+            started: self.read.started,
+            now: self.read.now,
+            verdict: self.verdict,
+            complete: known.copies_of_hour.iter().all(holds),
+            min_interval: self.account.settings.min_interval,
+        };
+        hours::settle(known.hour?, read)
+    }
+}
+
+/// Keeps a record that waited as it is, unless its text was counted meanwhile.
+#[must_use]
+pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
+    let of = Fingerprint {
+        account: &record.account,
+        mobile: &record.mobile,
+        replied_at: record.replied_at,
+        content: &record.content,
+    };
+    Prepared {
+        groups: vec![Group {
+            identity: account.key.identity(of),
+            mobile: record.mobile.clone(),
+            replied_at: record.replied_at,
+            content: record.content.clone(),
+            may_hold_two: record.may_hold_two,
+            gateways: vec![record.gateway.clone()],
+            copies: record.copies,
+        }],
+        verdict: Verdict::Refused("waited"),
+        status: None,
+        records: 1,
+        faults: Vec::new(),
+        stamped: Vec::new(),
+        cut_last: None,
+        read: ReadFacts {
+            hour: None,
+            id: record.read,
+            charset: record.charset,
+            started: record.release,
+            now: record.release,
+        },
+        account,
+    }
+}
+
+/// What the groups come to.
+#[derive(Default)]
+struct Kept {
+    tallies: Vec<(Identity, Hour, Tally)>,
+    replies: Vec<NewReply>,
+    hours: Vec<HourChange>,
+}
+
+impl Kept {
+    /// Counts a group and makes the replies it calls for; says whether a plain copy made none.
+    fn add(&mut self, group: &Group, body: Body, prepared: &Prepared, known: &Known) -> bool {
+        let nothing = Tally::default();
+        let before = known.tallies.get(&group.identity).unwrap_or(&nothing);
+        let counted = count::count(before, group.copies, &group.gateways, body);
+        let first = before.plain.max(before.seen) + 1;
+        for (occurrence, gateway) in (first..).zip(counted.new) {
+            let reply = prepared.reply(group, occurrence, gateway);
+            let wanting =
+                known.subscribers.iter().enumerate().filter(|(_, (_, route))| route.wants(&reply));
+            self.replies.push(NewReply {
+                identity: group.identity,
+                event: event::reply_received(&reply),
+                subscribers: wanting.map(|(index, _)| index).collect(),
+                reply,
+            });
+        }
+        if counted.tally != *before {
+            self.tallies.push((group.identity, group.replied_at.hour(), counted.tally));
+        }
+        counted.raised_nothing
+    }
+}
+
+impl Prepared {
+    fn reply(&self, group: &Group, occurrence: u32, gateway: String) -> Reply {
+        let account = &self.account;
+        let of = Fingerprint {
+            account: &account.name,
+            mobile: &group.mobile,
+            replied_at: group.replied_at,
+            content: &group.content,
+        };
+        let decoded = self.read.charset.decode(&group.content);
+        let behind =
+            account.settings.number.as_deref().and_then(|number| gateway.strip_prefix(number));
+        Reply {
+            id: account.key.reply_id(of, occurrence),
+            account: account.name.clone(),
+            mobile: group.mobile.clone(),
+            content: decoded.text,
+            content_raw: decoded.lossy.then(|| group.content.clone()),
+            replied_at: group.replied_at,
+            occurrence,
+            suspect: group.may_hold_two.then_some(Suspicion::MayHoldTwo),
+            extension: behind.filter(|rest| !rest.is_empty()).map(str::to_owned),
+            gateway,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Reads one account's gateway: carries out what the planner decides.
+//!
+//! The order of its steps is the product's first promise: the slot and the row before the
+//! request, the raw body on disk before the parser, and nothing in memory that a death of the
+//! process could take along but an answer still on the wire, which then owes its hours.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::config::AccountConfig;
+use crate::gateway::client::{Access, BODY_BYTES_MAX, Client, ClientError, Received};
+use crate::intake::ingest::{self, Account, Prepared};
+use crate::intake::plan::{self, Step};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::read::{Begin, Ingested, ReadId, ReadRequest, Source, Verdict};
+use crate::time::{Hour, format_duration};
+
+/// A request that has not gone out so long after its slot was taken never does: the process may
+/// have slept, and the slot's arithmetic starts from when it was taken.
+const BEGIN_MAX: Duration = Duration::from_secs(10);
+/// Room that the store's disk must have before a read: the largest answer, once in the log and
+/// once in the file.
+const ROOM: u64 = 2 * BODY_BYTES_MAX as u64;
+/// Wait before a store that failed is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A step of intake that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The gateway's client could not be built.
+    #[error("account {account:?}: {source}")]
+    Client {
+        /// The account.
+        account: String,
+        /// Why not.
+        source: ClientError,
+    },
+    /// The store refused.
+    #[error("account {account:?}: {source}")]
+    Store {
+        /// The account.
+        account: String,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// What became of a read that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadResult {
+    /// It was made and taken in.
+    Done(Ingested),
+    /// The account's gateway is not asked for so long; nothing was sent.
+    NotNow(Duration),
+    /// It was not sent, because too long passed after its slot was taken.
+    Abandoned,
+    /// It was made and is kept; another process took it in.
+    TakenElsewhere,
+}
+
+/// Reads one account.
+pub struct Reader {
+    store: Store,
+    clock: Clock,
+    config: AccountConfig,
+    client: Client,
+    room: u64,
+}
+
+impl Reader {
+    /// Prepares an account's reads. The account is in the store already.
+    ///
+    /// # Errors
+    /// When its HTTP client cannot be built.
+    pub fn new(store: Store, clock: Clock, config: AccountConfig) -> Result<Self, IntakeError> {
+        let access = Access {
+            base_url: config.base_url.clone(),
+            uid: config.uid.clone(),
+            pwd: SecretString::clone(&config.pwd),
+            charset: config.charset,
+            proxy: config.proxy.clone(),
+        };
+        let client = Client::new(access)
+            .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
+        Ok(Self { store, clock, config, client, room: ROOM })
+    }
+
+    /// The same reader, wanting so many bytes free on the store's disk before a read.
+    #[must_use]
+    pub fn with_room(self, room: u64) -> Self {
+        Self { room, ..self }
+    }
+
+    /// Takes in and reads, for ever, until told to stop; a read in flight is waited for. Each
+    /// tick of the heartbeat plans anew.
+    ///
+    /// # Errors
+    /// When the store is closed. Everything else is told and tried again.
+    pub async fn run(
+        self,
+        mut ticks: watch::Receiver<u64>,
+        stop: CancellationToken,
+    ) -> Result<(), IntakeError> {
+        let mut first = None;
+        let mut trouble = Trouble::default();
+        while !stop.is_cancelled() {
+            let rest = match self.step(&mut first).await {
+                Ok(rest) => {
+                    trouble.over(&self.config.name);
+                    rest
+                }
+                Err(StoreError::Closed) => return Err(self.failed(StoreError::Closed)),
+                Err(source) => {
+                    trouble.tell(&self.config.name, &source);
+                    STORE_RETRY
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                ticked = ticks.changed() => {
+                    if ticked.is_err() {
+                        // The heartbeat has ended, so the service is ending.
+                        break;
+                    }
+                }
+                () = self.clock.sleep(rest) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: StoreError) -> IntakeError {
+        IntakeError::Store { account: self.config.name.clone(), source }
+    }
+
+    /// Takes in what is open, then does what the planner says; returns how long to rest.
+    async fn step(&self, first: &mut Option<bool>) -> Result<Duration, StoreError> {
+        self.take_in_open().await?;
+        let now = self.clock.now();
+        let view = self.store.view(&self.config.name, now.clone()).await?;
+        // The first read comes at start if it may be made then, and else by the schedule.
+        let is_first = *first.get_or_insert_with(|| plan::blocked_for(&view, &now).is_zero());
+        let hour = match plan::next_step(&view, &self.config.schedule, is_first, &now) {
+            Step::Plain => {
+                *first = Some(false);
+                None
+            }
+            Step::Hour(hour) => Some(hour),
+            Step::Rest(rest) => return Ok(rest),
+        };
+        match self.read(hour).await? {
+            ReadResult::NotNow(wait) => Ok(wait),
+            _ => Ok(Duration::ZERO),
+        }
+    }
+
+    /// One step without waiting for ticks: for a run that ends by itself. Says whether a read
+    /// was made.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn step_once(&self) -> Result<ReadResult, StoreError> {
+        self.take_in_open().await?;
+        let now = self.clock.now();
+        let view = self.store.view(&self.config.name, now.clone()).await?;
+        let wait = plan::blocked_for(&view, &now);
+        if !wait.is_zero() {
+            return Ok(ReadResult::NotNow(wait));
+        }
+        match plan::next_step(&view, &self.config.schedule, true, &now) {
+            Step::Hour(hour) => self.read(Some(hour)).await,
+            Step::Plain => self.read(None).await,
+            Step::Rest(rest) => Ok(ReadResult::NotNow(rest)),
+        }
+    }
+
+    /// Makes one read now, if the slot is free: plain, or an hour by `time`.
+    ///
+    /// # Errors
+    /// The store's own. An error before the request means that none was made.
+    pub async fn read(&self, hour: Option<Hour>) -> Result<ReadResult, StoreError> {
+        let taken = self.clock.now();
+        let request = ReadRequest {
+            account: self.config.name.clone(),
+            hour,
+            charset: self.config.charset,
+            timeout: self.config.timeout,
+            min_interval: self.config.min_interval,
+            room: self.room,
+        };
+        let read = match self.store.begin_read(request, taken.clone()).await? {
+            Begin::Busy(wait) => return Ok(ReadResult::NotNow(wait)),
+            Begin::Begun(read) => read,
+        };
+        let now = self.clock.now();
+        let late = Duration::from_millis((now.boot_ms - taken.boot_ms).max(0).unsigned_abs());
+        if late > BEGIN_MAX.min(self.config.timeout) {
+            warn!(
+                account = self.config.name,
+                read = read.0,
+                "a read was not sent: its slot was taken too long ago"
+            );
+            self.store.abandon_read(read, now).await?;
+            return Ok(ReadResult::Abandoned);
+        }
+        let within = self.clock.real(self.config.timeout - late);
+        let received = self.client.rx(hour, within).await;
+        self.keep(read, received).await?;
+        Ok(self.take_in(read).await?.map_or(ReadResult::TakenElsewhere, ReadResult::Done))
+    }
+
+    /// Puts an answer on disk. There is no other copy of it, so a store that fails is tried
+    /// again for as long as this process lives.
+    async fn keep(&self, read: ReadId, received: Received) -> Result<(), StoreError> {
+        let mut trouble = Trouble::default();
+        loop {
+            let now = self.clock.now();
+            match self
+                .store
+                .finish_read(read, received.clone(), now, self.config.min_interval)
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(source) => trouble.tell(&self.config.name, &source),
+            }
+            tokio::time::sleep(STORE_RETRY).await;
+        }
+    }
+
+    /// Takes in what was received but not taken in, what was never answered, and the records
+    /// that waited long enough: whichever process left them.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn take_in_open(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for read in self.store.open_reads(&self.config.name, now.clone()).await? {
+            self.take_in(read).await?;
+        }
+        for (row, record) in self.store.waiting_due(&self.config.name, now.unix).await? {
+            if let Some(account) = self.account().await? {
+                let prepared = ingest::release(&record, account);
+                self.decide(Source::Waiting(row), prepared).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, read: ReadId) -> Result<Option<Ingested>, StoreError> {
+        let Some(open) = self.store.open_read(read).await? else { return Ok(None) };
+        let Some(account) = self.account().await? else { return Ok(None) };
+        let (hour, now) = (open.hour, self.clock.now().unix);
+        let prepared =
+            tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now)).await;
+        let prepared = prepared.map_err(|_| StoreError::Closed)?;
+        let ingested = self.decide(Source::Read(read), prepared).await?;
+        if let Some(ingested) = &ingested {
+            tell(&self.config.name, hour, ingested);
+        }
+        Ok(ingested)
+    }
+
+    async fn decide(
+        &self,
+        source: Source,
+        prepared: Prepared,
+    ) -> Result<Option<Ingested>, StoreError> {
+        let questions = prepared.questions();
+        self.store
+            .take_in(source, questions, move |known| prepared.decide(&known), self.clock.now())
+            .await
+    }
+
+    async fn account(&self) -> Result<Option<Account>, StoreError> {
+        let name = self.config.name.clone();
+        let stored = self.store.account(&name).await?;
+        Ok(stored.map(|(settings, key)| Account { name, settings, key }))
+    }
+}
+
+/// Tells of a read in the log: nothing personal, and the reason where something is wrong.
+fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
+    let kind = hour.map_or_else(|| "plain".to_owned(), |hour| format!("hour {hour}"));
+    let status = ingested.status.map_or_else(String::new, |status| status.to_string());
+    let (read, records, new, owed) =
+        (ingested.read.0, ingested.records, ingested.new, ingested.owed);
+    match ingested.verdict {
+        Verdict::Proven => info!(account, read, kind, records, new, "read the gateway"),
+        Verdict::Doubtful(reason) => {
+            warn!(
+                account,
+                read,
+                kind,
+                records,
+                new,
+                reason,
+                status,
+                hours_owed = owed,
+                "a doubtful read: its hours will be read by time"
+            );
+        }
+        Verdict::Refused(reason) => {
+            let next = ingested.pause.map(format_duration).unwrap_or_default();
+            error!(
+                account,
+                read,
+                kind,
+                reason,
+                status,
+                next_try_in = next,
+                "the gateway refused the account"
+            );
+        }
+    }
+    if ingested.faults > 0 {
+        error!(
+            account,
+            read,
+            kind,
+            faults = ingested.faults,
+            "parts of the answer are no records; their bytes are kept in the store"
+        );
+    }
+    if ingested.given_up > 0 {
+        error!(
+            account,
+            read, kind, "the hour is given up: the gateway does not show all that is known of it"
+        );
+    }
+}
+
+/// Tells of a failing store when it begins and when it ends, not at every try.
+#[derive(Default)]
+struct Trouble {
+    told: Option<String>,
+}
+
+impl Trouble {
+    fn tell(&mut self, account: &str, error: &StoreError) {
+        let words = error.to_string();
+        if self.told.as_ref() != Some(&words) {
+            error!(
+                account,
+                error = words,
+                "reading has stopped: no reply is asked for that could not be kept"
+            );
+            self.told = Some(words);
+        }
+    }
+
+    fn over(&mut self, account: &str) {
+        if self.told.take().is_some() {
+            info!(account, "the store is well again: reading goes on");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Everything durable. An act here is what the product does to its memory, each in one short
+//! transaction; a caller that was answered can rely on it being on disk.
+//!
+//! The store decides nothing: where an act depends on what is known, it is handed the decision
+//! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
+
+pub mod delivery;
+pub mod error;
+pub mod read;
+pub mod slot;
+mod sqlite;
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Moment;
+use crate::gateway::client::Received;
+use crate::reply::IdKey;
+use crate::store::delivery::{Attempt, Claim, Figures, ReplayRequest, Replayed, SubscriberSpec};
+use crate::store::error::StoreError;
+use crate::store::read::{
+    AccountSettings, AccountSpec, AccountView, Begin, Ingested, Known, OpenRead, Outcome,
+    Questions, ReadId, ReadRequest, Source, WaitingRecord,
+};
+use crate::store::sqlite::engine::Engine;
+pub use crate::store::sqlite::engine::OpenMode;
+use crate::store::sqlite::{accounts, deliveries, figures, ingest, reads};
+use crate::time::UnixMs;
+
+/// How often the store is asked whether another process wrote to it.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A handle on the store. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+    changes: watch::Sender<u64>,
+}
+
+impl Store {
+    /// Opens the store and brings it up to date.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, unwritable, another user's, or of a newer version.
+    pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        Ok(Self { engine: Engine::open(path, mode)?, changes: watch::Sender::new(0) })
+    }
+
+    /// Tells of every change that may have made work: by this process at once, by another
+    /// within [`WATCH_INTERVAL`] while [`Store::watch`] runs.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Looks out for what other processes write, for ever.
+    ///
+    /// # Errors
+    /// When the store can no longer be read.
+    pub async fn watch(&self) -> Result<(), StoreError> {
+        let watcher = self.engine.dedicated_reader()?;
+        let mut last = figures::data_version(&watcher)?;
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let version = figures::data_version(&watcher)?;
+            if version != last {
+                self.changed();
+            }
+            last = version;
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Writes the configured accounts over those that were.
+    ///
+    /// # Errors
+    /// Besides the store's own, when an account was begun under another id key.
+    pub async fn put_accounts(&self, accounts: Vec<AccountSpec>) -> Result<(), StoreError> {
+        self.engine.write(move |connection| accounts::put_accounts(connection, &accounts)).await
+    }
+
+    /// Writes the configured subscribers over those that were.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn put_subscribers(
+        &self,
+        subscribers: Vec<SubscriberSpec>,
+    ) -> Result<(), StoreError> {
+        self.engine
+            .write(move |connection| accounts::put_subscribers(connection, &subscribers))
+            .await
+    }
+
+    /// The settings with which an account's replies are kept, and the key of their ids; none
+    /// when no `run` has configured it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn account(
+        &self,
+        name: &str,
+    ) -> Result<Option<(AccountSettings, IdKey)>, StoreError> {
+        let name = name.to_owned();
+        self.engine.read(move |connection| accounts::settings(connection, &name)).await
+    }
+
+    /// Counts what is left of a former boot's wait on this boot's clock. Done once at start.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn anchor_slot(&self, account: &str, now: Moment) -> Result<(), StoreError> {
+        let account = account.to_owned();
+        self.engine.write(move |connection| accounts::anchor_slot(connection, &account, &now)).await
+    }
+
+    /// What the planner must know of an account.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn view(&self, account: &str, now: Moment) -> Result<AccountView, StoreError> {
+        let account = account.to_owned();
+        self.engine.read(move |connection| reads::view(connection, &account, &now)).await
+    }
+
+    /// Takes the account's slot and writes the read's row, before any request goes out. That
+    /// this succeeds proves that the store can be written and has room for the answer.
+    ///
+    /// # Errors
+    /// The store's own; with any of them the request must not be made.
+    pub async fn begin_read(&self, request: ReadRequest, now: Moment) -> Result<Begin, StoreError> {
+        self.require_room(request.room)?;
+        self.engine.write(move |connection| reads::begin(connection, &request, &now)).await
+    }
+
+    fn require_room(&self, needed: u64) -> Result<(), StoreError> {
+        let path = self.engine.path();
+        let at_path = |source: rustix::io::Errno| StoreError::Path {
+            path: path.to_owned(),
+            source: source.into(),
+        };
+        let disk = rustix::fs::statvfs(path).map_err(at_path)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < needed { Err(StoreError::NoRoom { free, needed }) } else { Ok(()) }
+    }
+
+    /// Gives back the slot of a read whose request never went out.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn abandon_read(&self, read: ReadId, now: Moment) -> Result<(), StoreError> {
+        self.engine.write(move |connection| reads::abandon(connection, read, &now)).await
+    }
+
+    /// Keeps what a read brought, unparsed, and counts the account's interval from now.
+    ///
+    /// # Errors
+    /// The store's own; the answer must then be kept by the caller and offered again.
+    pub async fn finish_read(
+        &self,
+        read: ReadId,
+        received: Received,
+        now: Moment,
+        min_interval: Duration,
+    ) -> Result<(), StoreError> {
+        self.engine
+            .write(move |connection| reads::finish(connection, read, &received, &now, min_interval))
+            .await
+    }
+
+    /// The account's reads to take in: received ones, and started ones past their deadline.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn open_reads(&self, account: &str, now: Moment) -> Result<Vec<ReadId>, StoreError> {
+        let account = account.to_owned();
+        self.engine.read(move |connection| reads::open_ids(connection, &account, &now)).await
+    }
+
+    /// One read that is to be taken in; none when it has been.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn open_read(&self, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
+        self.engine.read(move |connection| reads::open(connection, read)).await
+    }
+
+    /// The account's records that have waited long enough, each with the number of its row.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn waiting_due(
+        &self,
+        account: &str,
+        now: UnixMs,
+    ) -> Result<Vec<(i64, WaitingRecord)>, StoreError> {
+        let account = account.to_owned();
+        self.engine.read(move |connection| ingest::waiting_due(connection, &account, now)).await
+    }
+
+    /// Answers the questions, lets `decide` decide, and keeps replies, deliveries and the
+    /// source's state together. None when another process took it in before.
+    ///
+    /// # Errors
+    /// The store's own; nothing is kept then.
+    pub async fn take_in(
+        &self,
+        source: Source,
+        questions: Questions,
+        decide: impl FnOnce(Known) -> Outcome + Send + 'static,
+        now: Moment,
+    ) -> Result<Option<Ingested>, StoreError> {
+        let act =
+            move |connection: &_| ingest::take_in(connection, source, &questions, decide, &now);
+        let ingested = self.engine.write(act).await?;
+        self.changed();
+        Ok(ingested)
+    }
+
+    /// Claims up to `limit` of a subscriber's due deliveries until `lease_end`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn claim(
+        &self,
+        subscriber: &str,
+        now: UnixMs,
+        lease_end: UnixMs,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let subscriber = subscriber.to_owned();
+        self.engine
+            .write(move |connection| {
+                deliveries::claim(connection, &subscriber, now, lease_end, limit)
+            })
+            .await
+    }
+
+    /// When the subscriber's next delivery is due; none when none waits.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn next_due(&self, subscriber: &str) -> Result<Option<UnixMs>, StoreError> {
+        let subscriber = subscriber.to_owned();
+        self.engine.read(move |connection| deliveries::next_due(connection, &subscriber)).await
+    }
+
+    /// Records an attempt and what becomes of its delivery.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn record_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.engine.write(move |connection| deliveries::record(connection, &attempt)).await
+    }
+
+    /// Makes new deliveries of an hour's replies, or counts them.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn replay(
+        &self,
+        request: ReplayRequest,
+        now: UnixMs,
+    ) -> Result<Replayed, StoreError> {
+        let replayed = self
+            .engine
+            .write(move |connection| deliveries::replay(connection, &request, now))
+            .await?;
+        self.changed();
+        Ok(replayed)
+    }
+
+    /// Counts everything.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn figures(&self) -> Result<Figures, StoreError> {
+        self.engine.read(figures::figures).await
+    }
+}

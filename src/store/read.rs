@@ -1,0 +1,342 @@
+//! What the store takes and gives when replies are read and kept.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::gateway::charset::Charset;
+use crate::gateway::client::Ending;
+use crate::gateway::status::Status;
+use crate::reply::{IdKey, Identity, Mobile, Reply};
+use crate::route::Route;
+use crate::store::slot::Slot;
+use crate::time::{BeijingTime, Hour, UnixMs};
+
+/// The number of a read, in the order in which they were begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReadId(pub i64);
+
+impl fmt::Display for ReadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What keeping replies needs to know of an account, whichever process does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// The account's own gateway number.
+    pub number: Option<String>,
+    /// The least time between the end of a read and the next.
+    pub min_interval: Duration,
+    /// How far back a first doubtful read owes its hours.
+    pub recover: Duration,
+}
+
+/// An account as `run` writes it into the store.
+#[derive(Clone, Debug)]
+pub struct AccountSpec {
+    /// Its name.
+    pub name: String,
+    /// What keeping its replies needs to know.
+    pub settings: AccountSettings,
+    /// The configured key of its replies' ids, if there is one.
+    pub configured_key: Option<IdKey>,
+    /// The key to begin with when none is configured.
+    pub derived_key: IdKey,
+    /// What changes when uid or password do.
+    pub login: IdKey,
+}
+
+/// A request that asks for the account's slot.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    /// The account's name.
+    pub account: String,
+    /// The hour to read by `time`; none for a plain read.
+    pub hour: Option<Hour>,
+    /// The charset in which the answer will be.
+    pub charset: Charset,
+    /// After which the read is over at the latest.
+    pub timeout: Duration,
+    /// The least time between the end of a read and the next.
+    pub min_interval: Duration,
+    /// Bytes that the store's disk must have for the answer.
+    pub room: u64,
+}
+
+/// Whether a read may go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It may, at once: its row is on disk and the slot is taken.
+    Begun(ReadId),
+    /// The slot is taken for so long.
+    Busy(Duration),
+}
+
+/// What the planner must know of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountView {
+    /// Until when its gateway is not asked; none before its first read.
+    pub slot: Option<Slot>,
+    /// When its last plain read began.
+    pub last_plain: Option<UnixMs>,
+    /// Whether its last read, of either kind, was a plain one.
+    pub last_was_plain: bool,
+    /// The owed hour whose turn it is.
+    pub owed: Option<Hour>,
+    /// When the next owed hour may be read, where none may now.
+    pub next_owed: Option<UnixMs>,
+    /// Until when the gateway's refusal of the account is respected.
+    pub refused_until: Option<UnixMs>,
+}
+
+/// A read whose answer, or lack of one, waits to be taken in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpenRead {
+    /// Its number.
+    pub id: ReadId,
+    /// The account's name.
+    pub account: String,
+    /// The hour it read; none for a plain read.
+    pub hour: Option<Hour>,
+    /// The charset of its body.
+    pub charset: Charset,
+    /// When it began.
+    pub started: UnixMs,
+    /// When its answer ended; none when none was stored before its deadline.
+    pub ended: Option<UnixMs>,
+    /// How its answer ended.
+    pub ending: Ending,
+    /// The status line's number.
+    pub http_status: Option<u16>,
+    /// What came.
+    pub body: Vec<u8>,
+}
+
+/// The last record of a cut body, whose gateway number may be cut too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WaitingRecord {
+    /// The read that brought it.
+    pub read: ReadId,
+    /// The charset of its content.
+    pub charset: Charset,
+    /// The account's name.
+    pub account: String,
+    /// How many copies of it that read brought.
+    pub copies: u32,
+    /// When it is kept as it is.
+    pub release: UnixMs,
+    /// Who wrote.
+    pub mobile: Mobile,
+    /// The gateway's reply time.
+    pub replied_at: BeijingTime,
+    /// What was typed, undecoded.
+    pub content: Vec<u8>,
+    /// The gateway number, perhaps cut.
+    pub gateway: String,
+    /// Whether the content may hold two records.
+    pub may_hold_two: bool,
+}
+
+/// What is taken in: a read, or a record that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A read's answer, or the lack of one.
+    Read(ReadId),
+    /// A record that waited, by its row.
+    Waiting(i64),
+}
+
+/// What the store is asked before it is decided what to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Questions {
+    /// The texts that were read.
+    pub identities: Vec<Identity>,
+    /// A gateway number of which it matters whether the account has it.
+    pub gateway: Option<String>,
+}
+
+/// How often a text was seen, and what was made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The copies summed over proven plain reads, which the provider promises to be disjoint.
+    pub plain: u32,
+    /// The most copies in any other single body.
+    pub seen: u32,
+    /// The gateway numbers of the replies made of it, in their order.
+    pub gateways: Vec<String>,
+}
+
+/// Where an hour stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HourState {
+    /// It is to be read by `time`.
+    Owed,
+    /// The gateway showed us all that we know of it, when it was over.
+    Verified,
+    /// The gateway does not show us all that we know of it, and was asked often enough.
+    GivenUp,
+}
+
+impl HourState {
+    /// The word for it in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Verified => "verified",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// What happens to an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HourChange {
+    /// It is owed a read, not before this time; an hour that is owed already, by the earlier of
+    /// both.
+    Owe(Hour, UnixMs),
+    /// A read of it was taken in, and it stands like this now.
+    Set(HourRow),
+}
+
+/// An hour that was owed at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HourRow {
+    /// Which.
+    pub hour: Hour,
+    /// Where it stands.
+    pub state: HourState,
+    /// When it was owed last.
+    pub owed: UnixMs,
+    /// Before when it is not read.
+    pub not_before: UnixMs,
+    /// Doubtful reads of it since it was owed.
+    pub tries: u32,
+    /// Proven reads of it that lacked a known reply, since it was owed.
+    pub shorts: u32,
+}
+
+/// The store's answers, from within the transaction that keeps what is decided from them.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The tallies of those texts that were seen before.
+    pub tallies: HashMap<Identity, Tally>,
+    /// Whether the account has the gateway number that was asked for.
+    pub gateway_known: bool,
+    /// Whether an earlier plain read brought this very body.
+    pub body_seen_before: bool,
+    /// When the last proven plain read before this one began.
+    pub last_proven_plain: Option<UnixMs>,
+    /// How many reads in a row the account was refused, this one not counted.
+    pub refusals: u32,
+    /// The hour that was read, as it stands.
+    pub hour: Option<HourRow>,
+    /// The known copies of each text of the hour that was read.
+    pub copies_of_hour: Vec<(Identity, u32)>,
+    /// Every subscriber, by its name.
+    pub subscribers: Vec<(String, Route)>,
+}
+
+/// How much a read's answer can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is whole and says what there was.
+    Proven,
+    /// It may have lacked something, for this reason.
+    Doubtful(&'static str),
+    /// The gateway turned the account away, for this reason: nothing was read.
+    Refused(&'static str),
+}
+
+impl Verdict {
+    /// The word for it in the store and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Doubtful(_) => "doubtful",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// Why it is not proven.
+    #[must_use]
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Proven => None,
+            Self::Doubtful(reason) | Self::Refused(reason) => Some(reason),
+        }
+    }
+}
+
+/// A reply to keep, the event it becomes, and who is told.
+#[derive(Clone)]
+pub struct NewReply {
+    /// The reply.
+    pub reply: Reply,
+    /// The text of which it is a copy.
+    pub identity: Identity,
+    /// The body of its event.
+    pub event: String,
+    /// The subscribers that want it, as indexes into those that are known.
+    pub subscribers: Vec<usize>,
+}
+
+/// A stretch of a body that is kept as a fault.
+#[derive(Clone)]
+pub struct NewFault {
+    /// Where it began in the body.
+    pub offset: usize,
+    /// What is wrong with it.
+    pub kind: &'static str,
+    /// What stood there.
+    pub bytes: Vec<u8>,
+}
+
+/// What becomes of a read: all of it is kept in one transaction, or none.
+#[derive(Clone)]
+pub struct Outcome {
+    /// How far the read is trusted.
+    pub verdict: Verdict,
+    /// The gateway's code.
+    pub status: Option<Status>,
+    /// How many records there were.
+    pub records: usize,
+    /// The new counts of the texts that were read, each with its hour.
+    pub tallies: Vec<(Identity, Hour, Tally)>,
+    /// The replies that the counts call for.
+    pub replies: Vec<NewReply>,
+    /// The stretches that are no records.
+    pub faults: Vec<NewFault>,
+    /// The record that waits for its hour.
+    pub waiting: Option<WaitingRecord>,
+    /// The hours that change.
+    pub hours: Vec<HourChange>,
+    /// How long the account's gateway is left alone, if it refused us.
+    pub pause: Option<Duration>,
+}
+
+/// What a read came to, for those who tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// The read.
+    pub read: ReadId,
+    /// How far it is trusted.
+    pub verdict: Verdict,
+    /// The gateway's code.
+    pub status: Option<Status>,
+    /// How many records it held.
+    pub records: usize,
+    /// How many stretches of it were no records.
+    pub faults: usize,
+    /// How many replies it made.
+    pub new: usize,
+    /// How many hours it owes, or leaves owed.
+    pub owed: usize,
+    /// How many hours it gives up.
+    pub given_up: usize,
+    /// How long the account's gateway is left alone, if it refused us.
+    pub pause: Option<Duration>,
+}

@@ -1,0 +1,158 @@
+//! Deliveries: claimed by lease, recorded with fencing, and made again by a replay.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::reply::{Mobile, Reply, ReplyId};
+use crate::route::Route;
+use crate::store::delivery::{Attempt, Claim, Next, ReplayRequest, Replayed, Trigger};
+use crate::store::error::StoreError;
+use crate::store::sqlite::accounts::routes;
+use crate::store::sqlite::reads::named;
+use crate::time::{BeijingTime, UnixMs};
+
+/// Claims up to `limit` of a subscriber's due deliveries until `lease_end`.
+pub(crate) fn claim(
+    connection: &Connection,
+    subscriber: &str,
+    now: UnixMs,
+    lease_end: UnixMs,
+    limit: usize,
+) -> Result<Vec<Claim>, StoreError> {
+    // A delivery whose sender died is due when its lease has ended.
+    let mut due = connection.prepare_cached(
+        "SELECT delivery.id, lease + 1, event.id, event.body, trigger, created_ms, attempts + 1
+         FROM delivery JOIN event ON event.seq = event_seq
+         WHERE subscriber = ?1 AND due_ms <= ?2 AND state IN ('waiting', 'sending')
+         ORDER BY due_ms, delivery.id LIMIT ?3",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Claim {
+            delivery: row.get(0)?,
+            lease: row.get(1)?,
+            event_id: row.get(2)?,
+            body: row.get(3)?,
+            trigger: named(4, &row.get::<_, String>(4)?, trigger)?,
+            created: UnixMs(row.get(5)?),
+            attempt: row.get(6)?,
+        })
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let claims =
+        due.query_map(params![subscriber, now.0, limit], read)?.collect::<Result<Vec<_>, _>>()?;
+    let mut mark = connection
+        .prepare_cached("UPDATE delivery SET state = 'sending', lease = ?2, due_ms = ?3, attempts = ?4 WHERE id = ?1")?;
+    for claim in &claims {
+        mark.execute(params![claim.delivery, claim.lease, lease_end.0, claim.attempt])?;
+    }
+    Ok(claims)
+}
+
+fn trigger(name: &str) -> Option<Trigger> {
+    Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == name)
+}
+
+/// Records an attempt. Its outcome counts only while its claim is the last one: a sender whose
+/// lease ended must not undo what a later one did.
+pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
+    connection.prepare_cached(
+        "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, error, answer, next)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        attempt.delivery,
+        attempt.number,
+        attempt.started.0,
+        crate::time::millis(attempt.took),
+        attempt.address,
+        attempt.http_status,
+        attempt.error,
+        attempt.answer,
+        attempt.explanation,
+    ])?;
+    let (state, due) = match attempt.next {
+        Next::Delivered => ("delivered", None),
+        Next::RetryAt(due) => ("waiting", Some(due.0)),
+        Next::Failed => ("failed", None),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = ?3, due_ms = coalesce(?4, due_ms)
+         WHERE id = ?1 AND lease = ?2 AND state = 'sending'",
+        )?
+        .execute(params![attempt.delivery, attempt.lease, state, due])?;
+    Ok(())
+}
+
+/// When the subscriber's next delivery is due.
+pub(crate) fn next_due(
+    connection: &Connection,
+    subscriber: &str,
+) -> Result<Option<UnixMs>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT due_ms FROM delivery WHERE subscriber = ?1 AND state IN ('waiting', 'sending') ORDER BY due_ms LIMIT 1",
+    )?;
+    Ok(statement.query_row([subscriber], |row| row.get(0).map(UnixMs)).optional()?)
+}
+
+/// Makes new deliveries of an hour's replies, under the ids that they have.
+pub(crate) fn replay(
+    connection: &Connection,
+    request: &ReplayRequest,
+    now: UnixMs,
+) -> Result<Replayed, StoreError> {
+    let chosen = chosen_routes(connection, request)?;
+    let replies = replies_of(connection, request)?;
+    let mut replayed = Replayed {
+        replies: replies.len(),
+        deliveries: chosen.iter().map(|(name, _)| (name.clone(), 0)).collect(),
+    };
+    let mut deliver = connection.prepare_cached(
+        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+         SELECT ?1, seq, 'replay', 'waiting', ?3, ?3 FROM event WHERE id = ?2",
+    )?;
+    for ((name, route), (_, count)) in chosen.iter().zip(&mut replayed.deliveries) {
+        for reply in replies.iter().filter(|reply| route.wants(reply)) {
+            *count += match request.dry_run {
+                true => 1,
+                false => deliver.execute(params![name, reply.id.as_str(), now.0])?,
+            };
+        }
+    }
+    Ok(replayed)
+}
+
+fn chosen_routes(
+    connection: &Connection,
+    request: &ReplayRequest,
+) -> Result<Vec<(String, Route)>, StoreError> {
+    let mut routes = routes(connection)?;
+    routes.retain(|(name, _)| request.subscribers.is_empty() || request.subscribers.contains(name));
+    Ok(routes)
+}
+
+fn replies_of(connection: &Connection, request: &ReplayRequest) -> Result<Vec<Reply>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, account, mobile, content, replied_at, gateway, occurrence FROM reply
+         WHERE replied_at BETWEEN ?1 AND ?2 AND (?3 IS NULL OR account = ?3) ORDER BY replied_at, seq",
+    )?;
+    let first = request.hour.start().unix_seconds();
+    let last = request.hour.end().seconds() - 1;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Reply {
+            id: named(0, &row.get::<_, String>(0)?, ReplyId::parse)?,
+            account: row.get(1)?,
+            mobile: named(2, &row.get::<_, String>(2)?, Mobile::parse)?,
+            content: row.get(3)?,
+            content_raw: None,
+            replied_at: BeijingTime::from_unix_seconds(row.get(4)?),
+            gateway: row.get(5)?,
+            occurrence: row.get(6)?,
+            suspect: None,
+            extension: None,
+        })
+    };
+    let replies = statement
+        .query_map(params![first, last, request.account], read)?
+        .collect::<Result<_, _>>()?;
+    Ok(replies)
+}

@@ -1,0 +1,329 @@
+//! One SQLite file: a writer that groups acts into commits, and readers beside it.
+//!
+//! Every act is a savepoint of a shared transaction, so that many small acts cost one sync to
+//! disk. An act's caller is answered only after the commit: what it was told is on disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::error::StoreError;
+use crate::store::sqlite::schema;
+
+/// The oldest SQLite that is safe here: older ones can lose commits when the WAL resets.
+const SQLITE_OLDEST: i32 = 3_051_003;
+/// How long another process may hold the store before an act fails.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+/// Acts in one commit: enough to make the sync cheap, few enough that none waits for long.
+const GROUP_MAX: usize = 256;
+/// Acts that may queue for the writer; more than that and callers wait their turn.
+const QUEUE_MAX: usize = 1_024;
+/// Readers kept open for reuse.
+const READERS_MAX: usize = 4;
+/// Size to which a WAL that grew is cut back: as large as the largest answer.
+const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+/// Statements kept prepared on each connection: more than the store has.
+const STATEMENTS_MAX: usize = 128;
+
+/// The answer to one act's caller, given once the fate of its commit is known.
+type Answer = Box<dyn FnOnce(Option<&StoreError>) + Send>;
+/// An act, run inside the writer's transaction, or with no connection when there is none to run
+/// it in. It says what went wrong in it, if anything did, and how to answer its caller.
+type Act = Box<dyn FnOnce(Option<&Connection>) -> (Option<StoreError>, Answer) + Send>;
+
+/// An open store file. Clones share the writer and the readers.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    path: PathBuf,
+    acts: mpsc::Sender<Act>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// Whether a store may be made where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Make the file when it is missing.
+    Create,
+    /// Refuse when it is missing.
+    Existing,
+}
+
+impl Engine {
+    /// Opens the file, brings its tables up to date and starts the writer.
+    pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        if rusqlite::version_number() < SQLITE_OLDEST {
+            return Err(StoreError::Refused(format!(
+                "SQLite {} is too old to be safe",
+                rusqlite::version()
+            )));
+        }
+        prepare_file(path, mode)?;
+        let mut writer = connect(path)?;
+        schema::bring_up_to_date(&mut writer)?;
+        let (acts, queue) = mpsc::channel(QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || write_groups(&writer, queue))
+            .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), acts, readers: Arc::default() })
+    }
+
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs an act in the writer's next transaction and waits until it is on disk.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answered) = oneshot::channel();
+        let act: Act = Box::new(move |connection| {
+            let done = connection.map(act);
+            let own_trouble =
+                done.as_ref().and_then(|done| done.as_ref().err()).map(StoreError::again);
+            // A caller that has gone needs no answer.
+            let answer: Answer = Box::new(move |trouble| drop(sender.send(outcome(done, trouble))));
+            (own_trouble, answer)
+        });
+        self.acts.send(act).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs a query on a reader, off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let engine = self.clone();
+        let run = move || {
+            let kept = engine.lock_readers().pop();
+            let connection = kept.map_or_else(|| connect(&engine.path), Ok)?;
+            let result = query(&connection);
+            let mut readers = engine.lock_readers();
+            if readers.len() < READERS_MAX {
+                readers.push(connection);
+            }
+            result
+        };
+        tokio::task::spawn_blocking(run).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// A connection of the caller's own, that sees when others commit.
+    pub(crate) fn dedicated_reader(&self) -> Result<Connection, StoreError> {
+        connect(&self.path)
+    }
+
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an act's caller is told: its own error first, then that of the commit.
+fn outcome<T>(
+    done: Option<Result<T, StoreError>>,
+    trouble: Option<&StoreError>,
+) -> Result<T, StoreError> {
+    match (done, trouble) {
+        (Some(Ok(value)), None) => Ok(value),
+        (Some(Err(error)), _) => Err(error),
+        (_, Some(trouble)) => Err(trouble.again()),
+        (None, None) => Err(StoreError::Closed),
+    }
+}
+
+/// The writer's thread: takes what waits, commits it as one, answers, until every handle is gone.
+fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            group.push(next);
+        }
+        write_group(connection, group);
+    }
+}
+
+fn write_group(connection: &Connection, group: Vec<Act>) {
+    let mut acts = group.into_iter();
+    let mut answers = Vec::with_capacity(acts.len());
+    let committed = connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(StoreError::from)
+        .and_then(|()| run_acts(connection, &mut acts, &mut answers))
+        .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    if committed.is_err() && !connection.is_autocommit() {
+        // When even this fails the next BEGIN says so.
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+    // The acts that had no transaction to run in fail with it.
+    answers.extend(acts.map(|act| act(None).1));
+    for answer in answers {
+        answer(committed.as_ref().err());
+    }
+}
+
+/// Runs the acts, each as a savepoint; `answers` gets those that hang on the commit. Fails when
+/// the transaction itself is lost: a full or failing disk ends it all, not one savepoint.
+fn run_acts(
+    connection: &Connection,
+    acts: &mut impl Iterator<Item = Act>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    for act in acts {
+        connection.execute_batch("SAVEPOINT act")?;
+        let (own_trouble, answer) = act(Some(connection));
+        answers.push(answer);
+        match own_trouble {
+            Some(trouble) if connection.is_autocommit() => return Err(trouble),
+            Some(_) => connection.execute_batch("ROLLBACK TO act; RELEASE act")?,
+            None => connection.execute_batch("RELEASE act")?,
+        }
+    }
+    Ok(())
+}
+
+fn prepare_file(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
+    use std::fs::{self, OpenOptions};
+    use std::io::ErrorKind;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    let at_path = |source| StoreError::Path { path: path.to_owned(), source };
+    if mode == OpenMode::Create {
+        // Readable by its owner alone: replies are personal.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(at_path(error)),
+        }
+    }
+    let owner = match fs::metadata(path) {
+        Ok(metadata) => metadata.uid(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        Err(error) => return Err(at_path(error)),
+    };
+    let me = rustix::process::geteuid().as_raw();
+    if owner != me {
+        let path = path.display();
+        return Err(StoreError::Refused(format!(
+            "{path} belongs to user {owner}, and this is user {me}: files made beside it would lock its owner out"
+        )));
+    }
+    Ok(())
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(folder: &tempfile::TempDir) -> Engine {
+        Engine::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap()
+    }
+
+    async fn put(engine: &Engine, key: &'static str, fail: bool) -> Result<(), StoreError> {
+        engine
+            .write(move |connection| {
+                connection.execute(
+                    "INSERT INTO account (name, id_key, settings, login) VALUES (?1, x'00', '', x'00')",
+                    [key],
+                )?;
+                if fail { Err(StoreError::Busy) } else { Ok(()) }
+            })
+            .await
+    }
+
+    async fn names(engine: &Engine) -> Vec<String> {
+        let query = |connection: &Connection| {
+            let mut statement = connection.prepare("SELECT name FROM account ORDER BY name")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        engine.read(query).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_act_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        let (a, b, c) = tokio::join!(
+            put(&engine, "a", false),
+            put(&engine, "b", true),
+            put(&engine, "c", false)
+        );
+        assert!(a.is_ok() && c.is_ok());
+        assert!(matches!(b, Err(StoreError::Busy)));
+        assert_eq!(names(&engine).await, ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_to_every_act_of_the_group_and_keeps_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        let limit = |connection: &Connection| {
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            connection.pragma_update(None, "max_page_count", pages)?;
+            Ok(())
+        };
+        engine.write(limit).await.unwrap();
+        let fill = |connection: &Connection| {
+            connection.execute("INSERT INTO account (name, id_key, settings, login) VALUES ('big', zeroblob(1000000), '', x'00')", [])?;
+            Ok(())
+        };
+        let (small, big) = tokio::join!(put(&engine, "a", false), engine.write(fill));
+        assert!(matches!(big, Err(StoreError::Unwritable(_))), "{big:?}");
+        // Whether the small act shared the full one's commit or came before it, its answer is true.
+        assert_eq!(names(&engine).await, if small.is_ok() { vec!["a"] } else { vec![] });
+        engine
+            .write(|connection| Ok(connection.pragma_update(None, "max_page_count", 1 << 30)?))
+            .await
+            .unwrap();
+        put(&engine, "later", false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_is_its_owners_and_synced() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        let mode = std::fs::metadata(engine.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let settings = |connection: &Connection| {
+            let synchronous: i64 =
+                connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            let journal: String =
+                connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+            Ok((synchronous, journal))
+        };
+        assert_eq!(engine.write(settings).await.unwrap(), (2, "wal".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("none.db");
+        assert!(matches!(Engine::open(&missing, OpenMode::Existing), Err(StoreError::Missing(_))));
+        let noise = folder.path().join("noise.db");
+        std::fs::write(&noise, vec![7; 10_000]).unwrap();
+        assert!(matches!(Engine::open(&noise, OpenMode::Create), Err(StoreError::Damaged(_))));
+        let elsewhere = folder.path().join("no/such/folder.db");
+        assert!(matches!(Engine::open(&elsewhere, OpenMode::Create), Err(StoreError::Path { .. })));
+    }
+}

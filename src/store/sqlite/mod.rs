@@ -1,0 +1,9 @@
+//! The embedded engine. SQL stands in this folder and nowhere else.
+
+pub(crate) mod accounts;
+pub(crate) mod deliveries;
+pub(crate) mod engine;
+pub(crate) mod figures;
+pub(crate) mod ingest;
+pub(crate) mod reads;
+mod schema;

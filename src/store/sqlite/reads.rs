@@ -1,0 +1,197 @@
+//! Reads before and after their request: begun, received, open, and what the planner asks.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Moment;
+use crate::gateway::charset::Charset;
+use crate::gateway::client::{Ending, Received};
+use crate::store::error::StoreError;
+use crate::store::read::{AccountView, Begin, OpenRead, ReadId, ReadRequest};
+use crate::store::slot::Slot;
+use crate::store::sqlite::accounts::{put_slot, slot};
+use crate::time::{Hour, UnixMs};
+
+/// Takes the slot and writes the read's row, or says how long the slot is taken.
+pub(crate) fn begin(
+    connection: &Connection,
+    request: &ReadRequest,
+    now: &Moment,
+) -> Result<Begin, StoreError> {
+    if let Some((taken, read)) = slot(connection, &request.account)? {
+        let wait = taken.wait(now);
+        if !wait.is_zero() {
+            put_slot(connection, &request.account, &taken.anchored(now), read)?;
+            return Ok(Begin::Busy(wait));
+        }
+    }
+    let deadline = now.after(request.timeout);
+    connection.prepare_cached(
+        "INSERT INTO read (account, hour, state, charset, started_ms, deadline_boot, deadline_boot_ms)
+         VALUES (?1, ?2, 'started', ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        request.account,
+        request.hour.map(Hour::number),
+        request.charset.as_str(),
+        now.unix.0,
+        &*deadline.boot,
+        deadline.boot_ms,
+    ])?;
+    let read = ReadId(connection.last_insert_rowid());
+    let taken = Slot::taken(now, request.timeout + request.min_interval);
+    put_slot(connection, &request.account, &taken, Some(read))?;
+    Ok(Begin::Begun(read))
+}
+
+/// Gives back the slot of a read whose request never went out.
+pub(crate) fn abandon(
+    connection: &Connection,
+    read: ReadId,
+    now: &Moment,
+) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE read SET state = 'abandoned', ended_ms = ?2 WHERE id = ?1 AND state = 'started'")?
+        .execute(params![read.0, now.unix.0])?;
+    let account = account_of(connection, read)?;
+    match slot(connection, &account)? {
+        Some((_, Some(holder))) if holder == read && changed == 1 => {
+            put_slot(connection, &account, &Slot::taken(now, std::time::Duration::ZERO), None)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Keeps what a read brought and counts the interval from now. An answer that comes after its
+/// deadline is kept all the same, unless it was taken in already.
+pub(crate) fn finish(
+    connection: &Connection,
+    read: ReadId,
+    received: &Received,
+    now: &Moment,
+    min_interval: std::time::Duration,
+) -> Result<(), StoreError> {
+    let digest = (!received.body.is_empty()).then(|| Sha256::digest(&received.body).to_vec());
+    connection.prepare_cached(
+        "UPDATE read SET state = 'received', ended_ms = ?2, ending = ?3, http_status = ?4, error = ?5, body = ?6,
+                body_sha256 = ?7
+         WHERE id = ?1 AND state IN ('started', 'unanswered')",
+    )?
+    .execute(params![
+        read.0,
+        now.unix.0,
+        received.ending.as_str(),
+        received.http_status,
+        received.error,
+        received.body,
+        digest,
+    ])?;
+    let account = account_of(connection, read)?;
+    let next = Slot::taken(now, min_interval);
+    match slot(connection, &account)? {
+        // Another read took the slot since: its wait stands if it is the longer one.
+        Some((taken, holder)) if holder != Some(read) && taken.wait(now) > min_interval => Ok(()),
+        _ => put_slot(connection, &account, &next, None),
+    }
+}
+
+fn account_of(connection: &Connection, read: ReadId) -> Result<String, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT account FROM read WHERE id = ?1")?;
+    Ok(statement.query_row([read.0], |row| row.get(0))?)
+}
+
+/// The account's reads to take in: those received, and those whose deadline has passed with
+/// nothing received, be it on this boot's clock or because their machine was started anew.
+pub(crate) fn open_ids(
+    connection: &Connection,
+    account: &str,
+    now: &Moment,
+) -> Result<Vec<ReadId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM read WHERE account = ?1 AND (state = 'received'
+            OR state = 'started' AND (deadline_boot != ?2 OR deadline_boot_ms < ?3)) ORDER BY id",
+    )?;
+    let ids = statement
+        .query_map(params![account, &*now.boot, now.boot_ms], |row| row.get(0).map(ReadId))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// A read that is to be taken in; none when it has been.
+pub(crate) fn open(connection: &Connection, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, account, hour, charset, started_ms, ended_ms, ending, http_status, body FROM read
+         WHERE id = ?1 AND state IN ('started', 'received')",
+    )?;
+    Ok(statement.query_row([read.0], open_read).optional()?)
+}
+
+fn open_read(row: &Row<'_>) -> rusqlite::Result<OpenRead> {
+    let ending: Option<String> = row.get(6)?;
+    Ok(OpenRead {
+        id: ReadId(row.get(0)?),
+        account: row.get(1)?,
+        hour: row.get::<_, Option<i64>>(2)?.map(Hour::from_number),
+        charset: named(3, &row.get::<_, String>(3)?, Charset::from_name)?,
+        started: UnixMs(row.get(4)?),
+        ended: row.get::<_, Option<i64>>(5)?.map(UnixMs),
+        ending: ending.map_or(Ok(Ending::Unanswered), |name| named(6, &name, ending_of))?,
+        http_status: row.get(7)?,
+        body: row.get::<_, Option<Vec<u8>>>(8)?.unwrap_or_default(),
+    })
+}
+
+fn ending_of(name: &str) -> Option<Ending> {
+    Ending::ALL.into_iter().find(|ending| ending.as_str() == name)
+}
+
+/// Reads a word that this program wrote into a column.
+pub(super) fn named<T>(
+    column: usize,
+    name: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let unknown = || {
+        let words = format!("an unknown word: {name:?}");
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, words.into())
+    };
+    read(name).ok_or_else(unknown)
+}
+
+/// What the planner must know of an account.
+pub(crate) fn view(
+    connection: &Connection,
+    account: &str,
+    now: &Moment,
+) -> Result<AccountView, StoreError> {
+    let last_plain = connection
+        .prepare_cached("SELECT max(started_ms) FROM read WHERE account = ?1 AND hour IS NULL AND state != 'abandoned'")?
+        .query_row([account], |row| row.get::<_, Option<i64>>(0))?;
+    let last_hour: Option<Option<i64>> = connection
+        .prepare_cached("SELECT hour FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id DESC LIMIT 1")?
+        .query_row([account], |row| row.get(0))
+        .optional()?;
+    let owed = connection
+        .prepare_cached(
+            "SELECT hour FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2
+             ORDER BY tries, hour DESC LIMIT 1",
+        )?
+        .query_row(params![account, now.unix.0], |row| row.get(0))
+        .optional()?;
+    let next_owed = connection
+        .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2")?
+        .query_row(params![account, now.unix.0], |row| row.get::<_, Option<i64>>(0))?;
+    let refused_until = connection
+        .prepare_cached("SELECT refused_until_ms FROM account WHERE name = ?1")?
+        .query_row([account], |row| row.get::<_, Option<i64>>(0))
+        .optional()?
+        .flatten();
+    Ok(AccountView {
+        slot: slot(connection, account)?.map(|(slot, _)| slot),
+        last_plain: last_plain.map(UnixMs),
+        last_was_plain: last_hour == Some(None),
+        owed: owed.map(Hour::from_number),
+        next_owed: next_owed.map(UnixMs),
+        refused_until: refused_until.map(UnixMs),
+    })
+}

@@ -1,0 +1,67 @@
+//! The tables, and how a store of an older version gets those of this one.
+//!
+//! Migrations only go forward, each in one transaction; `user_version` counts them. A store of a
+//! newer version is refused: its promises are not known here.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::error::StoreError;
+
+/// What marks a file as a store of this program: `rpyd`.
+const APPLICATION_ID: i32 = 0x7270_7964;
+/// The migrations, in their order; the first makes an empty file a store.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// Runs the migrations that the store has not seen.
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 =
+        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (version, tables) != (0, 0) {
+        return Err(StoreError::Refused("the file is a database of another program".to_owned()));
+    }
+    let Some(missing) = MIGRATIONS.get(version..) else {
+        return Err(StoreError::Refused(format!(
+            "the store is of version {version}, and this program knows up to {}",
+            MIGRATIONS.len()
+        )));
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for migration in missing {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_becomes_a_store_once() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM reply", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 0);
+    }
+
+    #[test]
+    fn foreign_and_newer_files_are_refused() {
+        let mut newer = Connection::open_in_memory().unwrap();
+        bring_up_to_date(&mut newer).unwrap();
+        newer.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(bring_up_to_date(&mut newer), Err(StoreError::Refused(_))));
+        let mut foreign = Connection::open_in_memory().unwrap();
+        foreign.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        assert!(matches!(bring_up_to_date(&mut foreign), Err(StoreError::Refused(_))));
+    }
+}
