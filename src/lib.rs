@@ -5,13 +5,18 @@
 //! provider's protocol, [`intake`] reads it without loss, [`store`] keeps, [`delivery`] sends.
 //! ARCHITECTURE.md is the map.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod event;
 pub mod gateway;
 pub mod intake;
 pub mod reply;
 pub mod route;
+pub mod schedule;
+pub mod server;
 pub mod store;
 pub mod time;
 pub mod tls;

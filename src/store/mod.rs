@@ -275,6 +275,14 @@ impl Store {
         Ok(replayed)
     }
 
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.engine.read(|connection| figures::data_version(connection).map(drop)).await
+    }
+
     /// Counts everything.
     ///
     /// # Errors

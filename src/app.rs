@@ -1,0 +1,260 @@
+//! Wiring: builds the service from its configuration, supervises its tasks, drains them.
+//!
+//! This is the one place that knows every room. A task that ends before it is told to takes the
+//! service down with it, loudly: half a service would lose replies in silence.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::config::{AccountConfig, Config, SubscriberConfig};
+use crate::delivery::worker::Worker;
+use crate::intake::reader::{ReadResult, Reader};
+use crate::reply::IdKey;
+use crate::route::Route;
+use crate::schedule::Heartbeat;
+use crate::server;
+use crate::store::delivery::SubscriberSpec;
+use crate::store::read::{AccountSettings, AccountSpec};
+use crate::store::{OpenMode, Store};
+use crate::time::format_duration;
+
+/// How long a run that ends by itself waits for an account's slot: whoever starts it every ten
+/// minutes finds the slot of the last time taken for as long as that read took.
+const ONCE_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// A service that is built and not yet running.
+pub struct App {
+    config: Config,
+    clock: Clock,
+    store: Store,
+}
+
+/// What a run that ended by itself did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Once {
+    /// Accounts whose read failed or was refused.
+    pub reads_failed: usize,
+    /// Attempts to deliver that failed; they are due again later.
+    pub attempts_failed: usize,
+}
+
+impl App {
+    /// Opens the store, making it if there is none, and writes accounts and subscribers into it.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let store = Store::open(&config.store.path, OpenMode::Create)?;
+        let accounts =
+            config.accounts.iter().map(|account| account_spec(&config, account)).collect();
+        store.put_accounts(accounts).await?;
+        store.put_subscribers(config.subscribers.iter().map(subscriber_spec).collect()).await?;
+        for account in &config.accounts {
+            store.anchor_slot(&account.name, clock.now()).await?;
+        }
+        Ok(Self { config, clock, store })
+    }
+
+    /// The service's store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Serves until told to stop, then drains: a read in flight and attempts under way end first.
+    ///
+    /// # Errors
+    /// When a task fails or ends before it was told to.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // A child of the caller's token: a failing task ends the service, not its caller.
+        let stop = stop.child_token();
+        let listen = self.config.server.listen;
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr()?;
+        let mut tasks = Tasks::default();
+        self.spawn(&mut tasks, listener, &stop)?;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            accounts = self.config.accounts.len(),
+            subscribers = self.config.subscribers.len(),
+            store = %self.config.store.path.display(),
+            listen = %address,
+            "replyd runs"
+        );
+        let result = tasks.supervise(&stop).await;
+        info!("replyd has stopped");
+        result
+    }
+
+    fn spawn(
+        &self,
+        tasks: &mut Tasks,
+        listener: TcpListener,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let heartbeat = Heartbeat::default();
+        for config in &self.config.accounts {
+            let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let (ticks, stop) = (heartbeat.ticks(), stop.clone());
+            tasks.spawn(format!("account {}", config.name), async move {
+                Ok(reader.run(ticks, stop).await?)
+            });
+        }
+        for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
+            let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let stop = stop.clone();
+            tasks.spawn(format!("subscriber {}", config.name), async move {
+                Ok(worker.run(stop).await?)
+            });
+        }
+        let (beat_stop, watch_stop, serve_stop) = (stop.clone(), stop.clone(), stop.clone());
+        tasks.spawn("heartbeat".to_owned(), async move {
+            heartbeat.run(beat_stop).await;
+            Ok(())
+        });
+        let store = self.store.clone();
+        tasks.spawn("store watch".to_owned(), async move {
+            match watch_stop.run_until_cancelled(store.watch()).await {
+                Some(ended) => Ok(ended?),
+                None => Ok(()),
+            }
+        });
+        let store = self.store.clone();
+        tasks.spawn("server".to_owned(), async move {
+            Ok(server::serve(listener, store, serve_stop).await?)
+        });
+        Ok(())
+    }
+
+    /// Reads each account once, if its slot is free or soon will be, delivers what is due, and
+    /// ends. Failed deliveries keep their time.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn run_once(self) -> anyhow::Result<Once> {
+        let mut once = Once::default();
+        for config in &self.config.accounts {
+            let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            if !self.read_once(&reader, config).await? {
+                once.reads_failed += 1;
+            }
+        }
+        for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
+            let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            once.attempts_failed += worker.run_once().await?;
+        }
+        Ok(once)
+    }
+
+    /// Whether the account's read went well, or was not due.
+    async fn read_once(&self, reader: &Reader, config: &AccountConfig) -> anyhow::Result<bool> {
+        let mut result = reader.step_once().await?;
+        if let ReadResult::NotNow(wait) = result
+            && wait <= ONCE_WAIT_MAX
+        {
+            self.clock.sleep(wait).await;
+            result = reader.step_once().await?;
+        }
+        Ok(match result {
+            ReadResult::Done(ingested) => ingested.verdict == crate::store::read::Verdict::Proven,
+            ReadResult::NotNow(wait) => {
+                info!(
+                    account = config.name,
+                    next_read_in = format_duration(wait),
+                    "not read: it is too early"
+                );
+                true
+            }
+            ReadResult::TakenElsewhere => true,
+            ReadResult::Abandoned => false,
+        })
+    }
+}
+
+fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
+    let login = IdKey::derive(&account.uid, account.pwd.expose_secret());
+    AccountSpec {
+        name: account.name.clone(),
+        settings: AccountSettings {
+            number: account.number.clone(),
+            min_interval: account.min_interval,
+            recover: account.recover,
+        },
+        configured_key: config.store.id_key.clone(),
+        derived_key: login.clone(),
+        login,
+    }
+}
+
+fn subscriber_spec(subscriber: &SubscriberConfig) -> SubscriberSpec {
+    SubscriberSpec {
+        name: subscriber.name.clone(),
+        route: Route { accounts: subscriber.accounts.clone() },
+        enabled: subscriber.enabled,
+    }
+}
+
+/// The service's tasks, each with its name.
+#[derive(Default)]
+struct Tasks {
+    running: JoinSet<(String, anyhow::Result<()>)>,
+}
+
+impl Tasks {
+    fn spawn(
+        &mut self,
+        name: String,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.running.spawn(async move { (name, task.await) });
+    }
+
+    /// Waits for all of them. The first that ends untold stops the others.
+    async fn supervise(mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let mut result = Ok(());
+        while let Some(ended) = self.running.join_next().await {
+            let trouble = match ended {
+                Ok((_, Ok(()))) if stop.is_cancelled() => continue,
+                Ok((name, Ok(()))) => anyhow!("the task {name:?} ended by itself"),
+                Ok((name, Err(error))) => error.context(format!("the task {name:?} failed")),
+                Err(error) => anyhow!(error).context("a task panicked"),
+            };
+            error!(error = format!("{trouble:#}"), "the service stops");
+            stop.cancel();
+            result = result.and(Err(trouble));
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_dies_takes_the_service_down() {
+        for dies in [0, 1, 2] {
+            let mut tasks = Tasks::default();
+            let stop = CancellationToken::new();
+            let waits = stop.clone();
+            tasks.spawn("waits".to_owned(), async move {
+                waits.cancelled().await;
+                Ok(())
+            });
+            tasks.spawn("dies".to_owned(), async move {
+                assert!(dies != 0, "a panic");
+                if dies == 1 { Err(anyhow!("an error")) } else { Ok(()) }
+            });
+            assert!(tasks.supervise(&stop).await.is_err(), "{dies}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `replyd check`: is the configuration right?
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::config::{Config, ConfigErrors, Problem, Secrets};
+use crate::time::format_duration;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Do not read secrets from the environment and from files
+    #[arg(long)]
+    offline: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks the configuration and prints what it comes to, or everything that is wrong with it.
+pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    let secrets = if arguments.offline { Secrets::Skip } else { Secrets::Read };
+    let loaded = Config::load(path, secrets);
+    if arguments.json {
+        output::data(&report(&loaded).to_string());
+        return Ok(if loaded.is_ok() { Exit::Done } else { Exit::Configuration });
+    }
+    for line in summary(&loaded?) {
+        output::data(&line);
+    }
+    Ok(Exit::Done)
+}
+
+fn report(loaded: &Result<Config, ConfigErrors>) -> serde_json::Value {
+    let problem = |problem: &Problem| {
+        let (line, column) = problem.place.map(|place| (place.line, place.column)).unzip();
+        json!({ "line": line, "column": column, "key": problem.key, "message": problem.message })
+    };
+    let problems: Vec<_> = match loaded {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.problems().iter().map(problem).collect(),
+    };
+    json!({ "ok": loaded.is_ok(), "problems": problems })
+}
+
+fn summary(config: &Config) -> Vec<String> {
+    let mut lines = vec![format!("{}: right", config.path.display())];
+    lines.push(format!("  store       {}", config.store.path.display()));
+    for account in &config.accounts {
+        let (schedule, interval) = (&account.schedule, format_duration(account.min_interval));
+        let host = account.base_url.host_str().unwrap_or_default();
+        lines.push(format!(
+            "  account     {}: {host}, at \"{schedule}\", at least {interval} apart",
+            account.name
+        ));
+    }
+    for subscriber in &config.subscribers {
+        let host = subscriber.url.host_str().unwrap_or_default();
+        let state = if subscriber.enabled { "" } else { ", disabled: its deliveries wait" };
+        lines.push(format!("  subscriber  {}: {host}{state}", subscriber.name));
+    }
+    if config.subscribers.is_empty() {
+        lines.push("  no subscriber: replies are kept, and told to nobody".to_owned());
+    }
+    lines
+}

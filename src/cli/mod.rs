@@ -1,0 +1,100 @@
+//! The command line: one file per command. Data goes to stdout, talk to stderr.
+
+mod check;
+mod demo;
+mod exit;
+mod output;
+mod poll;
+mod replay;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use crate::cli::exit::Exit;
+use crate::cli::exit::Failure;
+use crate::config::{Config, LogLevel, Secrets};
+
+/// Reads SMS replies from a gateway that hands each out once, keeps them, and delivers each to
+/// every subscriber as a signed webhook.
+#[derive(Debug, Parser)]
+#[command(name = "replyd", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REPLYD_CONFIG",
+        default_value = "config.toml",
+        global = true
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd demo                              see the whole way work, with no configuration
+  replyd check                             is the configuration right?
+  replyd run                               the service
+  replyd replay 2008-05-27_12 --dry-run    what would be delivered again?
+
+Exit codes: 0 done, 1 some of it failed, 2 usage, 66 not found, 69 unreachable, 75 not now,
+77 refused by the gateway, 78 configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole way on this machine: a gateway, the service and a receiver, on a fast clock
+    Demo(demo::Arguments),
+    /// Run the service: read on schedule, keep, deliver
+    Run(run::Arguments),
+    /// Check the configuration; touches neither network nor store
+    Check(check::Arguments),
+    /// Read each account's replies once, now, if its slot is free
+    Poll(poll::Arguments),
+    /// Deliver an hour's replies again, from the store
+    Replay(replay::Arguments),
+}
+
+/// Runs the command that the arguments name.
+pub async fn run(arguments: Arguments) -> Exit {
+    let config = arguments.config;
+    let done = match arguments.command {
+        Command::Demo(arguments) => demo::demo(&arguments).await,
+        Command::Run(arguments) => run::run(&config, &arguments).await,
+        Command::Check(arguments) => check::check(&config, &arguments),
+        Command::Poll(arguments) => poll::poll(&config, &arguments).await,
+        Command::Replay(arguments) => replay::replay(&config, &arguments).await,
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output::talk(&failure.message);
+            failure.exit
+        }
+    }
+}
+
+/// Loads the configuration with its secrets, and starts the log.
+fn load(path: &std::path::Path) -> Result<Config, Failure> {
+    let config = Config::load(path, Secrets::Read)?;
+    start_log(config.log.level);
+    Ok(config)
+}
+
+/// Log lines go to stderr; `RUST_LOG` wins over the configuration.
+fn start_log(level: LogLevel) {
+    let default = format!("warn,replyd={}", level.as_str());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
+        && std::env::var_os("NO_COLOR").is_none();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour);
+    // The only error is that a log was started already, in a process that runs two commands.
+    drop(subscriber.with_target(false).try_init());
+}

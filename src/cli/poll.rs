@@ -1,0 +1,138 @@
+//! `replyd poll`: one plain read of each account, now, if its slot is free.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::{load, output};
+use crate::clock::Clock;
+use crate::config::AccountConfig;
+use crate::intake::plan;
+use crate::intake::reader::{ReadResult, Reader};
+use crate::store::read::{Ingested, Verdict};
+use crate::store::{OpenMode, Store};
+use crate::time::UnixMs;
+
+/// Arguments of `poll`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Only this account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Print one JSON object per account
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a poll of one account came to.
+struct Polled {
+    exit: Exit,
+    words: String,
+    json: serde_json::Value,
+}
+
+/// Reads, keeps, and leaves the delivery to the service. Refuses where no store is yet, so that
+/// no reply is read into the wrong place.
+pub(super) async fn poll(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    let mut config = load(path)?;
+    if let Some(name) = &arguments.account {
+        config.accounts.retain(|account| account.name == *name);
+        if config.accounts.is_empty() {
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("replyd: no account {name:?} in the configuration"),
+            ));
+        }
+    }
+    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    let mut worst = Exit::Done;
+    for account in config.accounts {
+        let name = account.name.clone();
+        let polled = poll_account(&store, account).await?;
+        if arguments.json {
+            output::data(&polled.json.to_string());
+        } else {
+            output::data(&format!("{name}: {}", polled.words));
+        }
+        if worst == Exit::Done {
+            worst = polled.exit;
+        }
+    }
+    Ok(worst)
+}
+
+async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, Failure> {
+    let name = account.name.clone();
+    if store.account(&name).await?.is_none() {
+        let message =
+            format!("replyd: account {name:?} is not in the store yet: `replyd run` puts it there");
+        return Err(Failure::new(Exit::NotFound, message));
+    }
+    let clock = Clock::system();
+    let now = clock.now();
+    let view = store.view(&name, now.clone()).await?;
+    let blocked = plan::blocked_for(&view, &now);
+    let reader = Reader::new(store.clone(), clock, account)?;
+    let result =
+        if blocked.is_zero() { reader.read(None).await? } else { ReadResult::NotNow(blocked) };
+    Ok(match result {
+        ReadResult::Done(ingested) => done(&name, &ingested),
+        ReadResult::NotNow(wait) => not_now(&name, now.unix.after(wait)),
+        ReadResult::Abandoned => {
+            failed(&name, "abandoned", "not read: this machine was asleep; try again")
+        }
+        ReadResult::TakenElsewhere => taken_elsewhere(&name),
+    })
+}
+
+fn done(account: &str, ingested: &Ingested) -> Polled {
+    let records = output::count(ingested.records, "record", "records");
+    let new = output::count(ingested.new, "new reply", "new replies");
+    let status = ingested.status.map_or_else(String::new, |status| format!(", status {status}"));
+    let (exit, words) = match ingested.verdict {
+        Verdict::Proven => (Exit::Done, format!("{records}, {new}")),
+        Verdict::Refused(reason) => {
+            (Exit::Refused, format!("refused by the gateway ({reason}){status}"))
+        }
+        Verdict::Doubtful(reason) => {
+            let exit = if reason == "never_answered" { Exit::Unreachable } else { Exit::Failed };
+            let owed = output::count(ingested.owed, "hour", "hours");
+            (
+                exit,
+                format!("doubtful ({reason}){status}: {records}, {new}; {owed} will be read again"),
+            )
+        }
+    };
+    let json = json!({
+        "account": account,
+        "read": ingested.read.0,
+        "verdict": ingested.verdict.as_str(),
+        "reason": ingested.verdict.reason(),
+        "status": ingested.status.map(|status| status.0),
+        "records": ingested.records,
+        "faults": ingested.faults,
+        "new": ingested.new,
+        "hours_owed": ingested.owed,
+    });
+    Polled { exit, words, json }
+}
+
+fn not_now(account: &str, at: UnixMs) -> Polled {
+    let next = at.beijing();
+    Polled {
+        exit: Exit::NotNow,
+        words: format!("not now: the gateway may be asked again at {next} (Beijing time)"),
+        json: json!({ "account": account, "verdict": "not_now", "next_at": next.rfc3339() }),
+    }
+}
+
+fn failed(account: &str, verdict: &str, words: &str) -> Polled {
+    let json = json!({ "account": account, "verdict": verdict });
+    Polled { exit: Exit::Failed, words: words.to_owned(), json }
+}
+
+fn taken_elsewhere(account: &str) -> Polled {
+    let words = "read and kept; the running service took the answer in";
+    Polled { exit: Exit::Done, ..failed(account, "taken_elsewhere", words) }
+}

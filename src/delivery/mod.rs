@@ -1,0 +1,12 @@
+//! From the store to the subscribers: at least once, to each by itself.
+//!
+//! What is due stands in the store; a worker per subscriber claims it, signs the stored bytes
+//! anew, sends, and records the attempt and what follows from it. The pure files decide
+//! ([`sign`], [`retry`], [`target`]); [`guard`] says which addresses may be reached; [`worker`]
+//! carries out. Nothing here knows of gateways.
+
+pub mod guard;
+pub mod retry;
+pub mod sign;
+pub mod target;
+pub mod worker;

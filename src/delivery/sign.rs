@@ -1,0 +1,151 @@
+//! Signatures by the Standard Webhooks specification.
+//!
+//! The signed text is `id.timestamp.body`: a receiver that verifies it knows that the body is
+//! ours, that it belongs to this id, and that it is not an old one played again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::config::WebhookSecret;
+
+/// The version of the signature scheme, before each signature.
+const VERSION: &str = "v1,";
+/// How far a timestamp may be from the receiver's clock, in seconds: the specification's advice.
+pub const TOLERANCE_SECONDS: i64 = 5 * 60;
+
+/// What a signature is made over.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The event's id, sent as `webhook-id`.
+    pub id: &'a str,
+    /// When this attempt is made, in seconds of the Unix epoch, sent as `webhook-timestamp`.
+    pub timestamp: i64,
+    /// The body's bytes.
+    pub body: &'a [u8],
+}
+
+/// The `webhook-signature` header: one signature for each secret, so that a receiver can change
+/// its secret while both hold.
+#[must_use]
+pub fn sign(secrets: &[WebhookSecret], what: Signed<'_>) -> String {
+    let one = |secret: &WebhookSecret| {
+        let signature = mac(secret, what).finalize().into_bytes();
+        format!("{VERSION}{}", STANDARD.encode(signature))
+    };
+    secrets.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Why a receiver must not believe a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Its timestamp is too far from the receiver's clock.
+    #[error("the timestamp is {0} s from this clock")]
+    Timestamp(i64),
+    /// No signature of it is one by this secret over this id, timestamp and body.
+    #[error("no signature matches")]
+    Signature,
+}
+
+/// Verifies a webhook as its receiver must: some signature of the header is by this secret, and
+/// the timestamp is near `now`, in seconds of the Unix epoch.
+///
+/// # Errors
+/// When the webhook must not be believed.
+pub fn verify(
+    secret: &WebhookSecret,
+    what: Signed<'_>,
+    header: &str,
+    now: i64,
+) -> Result<(), VerifyError> {
+    let signatures = header.split(' ').filter_map(|one| one.strip_prefix(VERSION));
+    let decoded = signatures.filter_map(|one| STANDARD.decode(one).ok());
+    // `verify_slice` compares in constant time.
+    let holds = |signature: Vec<u8>| mac(secret, what).verify_slice(&signature).is_ok();
+    if !decoded.into_iter().any(holds) {
+        return Err(VerifyError::Signature);
+    }
+    match now.saturating_sub(what.timestamp) {
+        distance if distance.abs() > TOLERANCE_SECONDS => Err(VerifyError::Timestamp(distance)),
+        _ => Ok(()),
+    }
+}
+
+fn mac(secret: &WebhookSecret, what: Signed<'_>) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.key()).expect("any length is a key");
+    mac.update(what.id.as_bytes());
+    mac.update(b".");
+    mac.update(what.timestamp.to_string().as_bytes());
+    mac.update(b".");
+    mac.update(what.body);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: Signed<'_> = Signed {
+        id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp: 1_614_265_330,
+        body: br#"{"test": 2432232314}"#,
+    };
+    const KNOWN_SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+
+    fn secret(text: &str) -> WebhookSecret {
+        WebhookSecret::parse(text).unwrap()
+    }
+
+    fn known() -> WebhookSecret {
+        secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    }
+
+    fn other() -> WebhookSecret {
+        secret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    }
+
+    #[test]
+    fn the_specifications_known_answer() {
+        assert_eq!(sign(&[known()], KNOWN), KNOWN_SIGNATURE);
+        assert_eq!(verify(&known(), KNOWN, KNOWN_SIGNATURE, KNOWN.timestamp), Ok(()));
+    }
+
+    #[test]
+    fn every_secret_of_a_rotation_signs() {
+        let header = sign(&[other(), known()], KNOWN);
+        assert_eq!(header.split(' ').count(), 2);
+        assert!(header.ends_with(KNOWN_SIGNATURE));
+        assert_eq!(verify(&other(), KNOWN, &header, KNOWN.timestamp), Ok(()));
+    }
+
+    #[test]
+    fn nothing_else_is_believed() {
+        let now = KNOWN.timestamp;
+        let check =
+            |secret: &WebhookSecret, what, header: &str, now| verify(secret, what, header, now);
+        assert_eq!(check(&other(), KNOWN, KNOWN_SIGNATURE, now), Err(VerifyError::Signature));
+        for what in [
+            Signed { id: "msg_other", ..KNOWN },
+            Signed { timestamp: now + 1, ..KNOWN },
+            Signed { body: br#"{"test":2432232314}"#, ..KNOWN },
+        ] {
+            assert_eq!(check(&known(), what, KNOWN_SIGNATURE, now), Err(VerifyError::Signature));
+        }
+        for header in
+            ["", "v1,", "v1,AAAA", "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v2,g0hM"]
+        {
+            assert_eq!(check(&known(), KNOWN, header, now), Err(VerifyError::Signature));
+        }
+        assert_eq!(check(&known(), KNOWN, KNOWN_SIGNATURE, now + 300), Ok(()));
+        assert_eq!(
+            check(&known(), KNOWN, KNOWN_SIGNATURE, now + 301),
+            Err(VerifyError::Timestamp(301))
+        );
+        assert_eq!(
+            check(&known(), KNOWN, KNOWN_SIGNATURE, now - 301),
+            Err(VerifyError::Timestamp(-301))
+        );
+    }
+}
