@@ -24,7 +24,7 @@ use crate::store::error::StoreError;
 use crate::time::UnixMs;
 
 /// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// The most of an answer that is kept; the rest is never read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// The longest sleep: what a clock that was set hides is noticed after it at the latest.

@@ -54,10 +54,11 @@ pub fn owed_by(read: PlainRead, of_records: impl Iterator<Item = Hour>) -> Vec<H
     hours.into_iter().map(|hour| HourChange::Owe(hour, read.ended)).collect()
 }
 
-/// The hour of a plain copy that raised no count: owed a look once it is settled.
+/// The hour of a plain copy that raised no count: the copy may be one that was seen before, or
+/// an equal text of the same second that was not. Only its hour can tell.
 #[must_use]
-pub fn owed_when_settled(hour: Hour) -> HourChange {
-    HourChange::Owe(hour, settled(hour))
+pub fn owed_once_more(hour: Hour, now: UnixMs) -> HourChange {
+    HourChange::Owe(hour, now)
 }
 
 fn settled(hour: Hour) -> UnixMs {

@@ -177,7 +177,7 @@ impl Prepared {
         for group in &self.groups {
             let raised_nothing = kept.add(group, body, &self, known);
             if raised_nothing {
-                kept.hours.push(hours::owed_when_settled(group.replied_at.hour()));
+                kept.hours.push(hours::owed_once_more(group.replied_at.hour(), self.read.now));
             }
         }
         let hours = match self.read.hour {

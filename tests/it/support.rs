@@ -1,0 +1,260 @@
+//! What the tests of the real binary share: a folder with a configuration, the process, and a
+//! receiver that keeps what it is told.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use replyd::clock::Clock;
+use replyd::gateway::simulator::{Habits, NewAccount, Options, Simulator};
+
+/// The secret of every test's subscriber.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// The account of every test: the one of the provider's example.
+pub(crate) const UID: &str = "9999";
+/// How long a test waits for what must happen before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One webhook as it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Webhook {
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Bytes,
+}
+
+impl Webhook {
+    pub(crate) fn id(&self) -> &str {
+        &self.headers["webhook-id"]
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// A receiver on loopback that keeps every webhook, and answers as it is told to.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    webhooks: Arc<Mutex<Vec<Webhook>>>,
+    answers: Arc<Mutex<Vec<StatusCode>>>,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hooks/sms", listener.local_addr().unwrap());
+        let receiver = Self { url, webhooks: Arc::default(), answers: Arc::default() };
+        let router = Router::new().route("/hooks/sms", post(receive)).with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        receiver
+    }
+
+    /// The statuses of the next answers, in order; after them every answer is 204.
+    pub(crate) fn answer_next(&self, statuses: &[u16]) {
+        let mut answers = self.answers.lock().unwrap();
+        answers.extend(statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap()));
+    }
+
+    pub(crate) fn webhooks(&self) -> Vec<Webhook> {
+        self.webhooks.lock().unwrap().clone()
+    }
+
+    /// Waits until there are so many webhooks.
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Webhook> {
+        until(&format!("{count} webhooks"), || self.webhooks().len() >= count).await;
+        self.webhooks()
+    }
+}
+
+async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    receiver.webhooks.lock().unwrap().push(Webhook { headers, body });
+    let mut answers = receiver.answers.lock().unwrap();
+    if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) }
+}
+
+/// Waits until something holds, and fails when it does not within [`PATIENCE`].
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A gateway with the provider's example account.
+pub(crate) async fn gateway(habits: Habits) -> Simulator {
+    let options = Options { habits, accounts: vec![NewAccount::example()], ..Options::default() };
+    Simulator::start(options, Clock::system()).await.unwrap()
+}
+
+/// What a test configures.
+pub(crate) struct Settings<'a> {
+    pub(crate) base_url: &'a str,
+    /// Name and URL of each subscriber.
+    pub(crate) subscribers: &'a [(&'a str, &'a str)],
+    pub(crate) min_interval: &'a str,
+    pub(crate) timeout: &'a str,
+    pub(crate) schedule: &'a str,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            base_url: "http://127.0.0.1:9",
+            subscribers: &[],
+            min_interval: "50ms",
+            timeout: "5s",
+            schedule: "* * * * * *",
+        }
+    }
+}
+
+/// A folder with a configuration, in which the binary runs.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub(crate) fn new(settings: &Settings<'_>) -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        home.write("config.toml", &config(settings));
+        home
+    }
+
+    /// A folder with this configuration.
+    pub(crate) fn with(config: &str) -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        home.write("config.toml", config);
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_replyd"));
+        command
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .env_remove("REPLYD_CONFIG")
+            .env_remove("RUST_LOG");
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts the service; its log goes to `log` in the folder.
+    pub(crate) fn serve(&self) -> Service {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Service { child }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+pub(crate) fn config(settings: &Settings<'_>) -> String {
+    let Settings { base_url, min_interval, timeout, schedule, subscribers } = settings;
+    let mut text = format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+[[account]]
+name = "main"
+base_url = "{base_url}"
+uid = "{UID}"
+password_md5 = "fa246d0262c3925617b0c72bb20eeb1d"
+schedule = "{schedule}"
+min_interval = "{min_interval}"
+timeout = "{timeout}"
+"#
+    );
+    for (name, url) in *subscribers {
+        write!(
+            text,
+            r#"
+[[subscriber]]
+name = "{name}"
+url = "{url}"
+secret = "{SECRET}"
+allow_private = true
+retry = ["50ms"]
+"#
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// A running service. Dropped, it is killed.
+pub(crate) struct Service {
+    child: Child,
+}
+
+impl Service {
+    /// Kills it as a power failure would: no signal handler runs.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop and waits for its exit code.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The stdout of a command that is to succeed.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A private look into a home's store.
+pub(crate) fn query<T: rusqlite::types::FromSql>(home: &Home, sql: &str) -> T {
+    let store = rusqlite::Connection::open(home.path("replyd.db")).unwrap();
+    store.query_row(sql, [], |row| row.get(0)).unwrap()
+}
