@@ -61,8 +61,17 @@ pub struct Prepared {
     cut_last: Option<usize>,
 }
 
+/// What brought the records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Hour,
+    /// One record of an earlier read, which waited.
+    Waiting,
+}
+
 struct ReadFacts {
-    hour: Option<Hour>,
+    kind: Kind,
     id: crate::store::read::ReadId,
     charset: Charset,
     started: UnixMs,
@@ -90,7 +99,7 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
         cut_last,
         groups,
         read: ReadFacts {
-            hour: read.hour,
+            kind: if read.hour.is_none() { Kind::Plain } else { Kind::Hour },
             id: read.id,
             charset: read.charset,
             started: read.started,
@@ -168,7 +177,7 @@ impl Prepared {
     pub fn decide(mut self, known: &Known) -> Outcome {
         let waiting = self.set_aside_cut_record(known);
         let body = match self.verdict {
-            Verdict::Proven if self.read.hour.is_none() && !known.body_seen_before => {
+            Verdict::Proven if self.read.kind == Kind::Plain && !known.body_seen_before => {
                 Body::Disjoint
             }
             _ => Body::Single,
@@ -180,9 +189,10 @@ impl Prepared {
                 kept.hours.push(hours::owed_once_more(group.replied_at.hour(), self.read.now));
             }
         }
-        let hours = match self.read.hour {
-            None => self.owed(known, kept.hours),
-            Some(_) => self.settled(known).into_iter().collect(),
+        let hours = match self.read.kind {
+            Kind::Plain => self.owed(known, kept.hours),
+            Kind::Hour => self.settled(known).into_iter().collect(),
+            Kind::Waiting => Vec::new(),
         };
         Outcome {
             verdict: self.verdict,
@@ -279,14 +289,14 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             gateways: vec![record.gateway.clone()],
             copies: record.copies,
         }],
-        verdict: Verdict::Refused("waited"),
+        verdict: Verdict::Doubtful("cut"),
         status: None,
         records: 1,
         faults: Vec::new(),
         stamped: Vec::new(),
         cut_last: None,
         read: ReadFacts {
-            hour: None,
+            kind: Kind::Waiting,
             id: record.read,
             charset: record.charset,
             started: record.release,

@@ -1,1 +1,213 @@
+use std::time::Duration;
 
+use super::*;
+use crate::gateway::client::Ending;
+use crate::route::Route;
+use crate::store::read::{HourRow, HourState, ReadId};
+
+const NOW: &str = "2026-11-22 10:30:00";
+
+fn at(text: &str) -> UnixMs {
+    text.parse::<BeijingTime>().unwrap().unix_ms()
+}
+
+fn account() -> Account {
+    Account {
+        name: "main".to_owned(),
+        settings: AccountSettings {
+            number: Some("1069".to_owned()),
+            min_interval: Duration::from_mins(10),
+            recover: Duration::from_hours(1),
+        },
+        key: IdKey::from_secret(b"a key"),
+    }
+}
+
+fn read(hour: Option<&str>, ending: Ending, body: &str) -> OpenRead {
+    OpenRead {
+        id: ReadId(7),
+        account: "main".to_owned(),
+        hour: hour.map(|hour| hour.parse().unwrap()),
+        charset: Charset::Gbk,
+        started: at(NOW),
+        ended: Some(at(NOW)),
+        ending,
+        http_status: Some(200),
+        body: Charset::Gbk.encode(body).unwrap(),
+    }
+}
+
+fn decide(read: &OpenRead, known: &Known) -> Outcome {
+    prepare(read, account(), at(NOW)).decide(known)
+}
+
+fn record(content: &str, gateway: &str) -> String {
+    format!("{{&}}13900000001||{content}||2026-11-22 10:20:00||{gateway}")
+}
+
+fn plain(records: &[String], ending: Ending) -> OpenRead {
+    read(None, ending, &format!("100{}", records.concat()))
+}
+
+/// The replies of an outcome: content, gateway number, occurrence.
+fn replies(outcome: &Outcome) -> Vec<(&str, &str, u32)> {
+    let mut replies = Vec::new();
+    for NewReply { reply, .. } in &outcome.replies {
+        replies.push((reply.content.as_str(), reply.gateway.as_str(), reply.occurrence));
+    }
+    replies
+}
+
+fn owed(outcome: &Outcome) -> Vec<String> {
+    let hour = |change: &HourChange| match change {
+        HourChange::Owe(hour, _) => hour.to_string(),
+        HourChange::Set(row) => format!("{} {}", row.hour, row.state.as_str()),
+    };
+    outcome.hours.iter().map(hour).collect()
+}
+
+#[test]
+fn a_proven_read_makes_replies_for_those_who_want_them() {
+    let known = Known {
+        subscribers: vec![
+            ("all".to_owned(), Route::default()),
+            ("other".to_owned(), Route { accounts: vec!["other".to_owned()] }),
+            ("main".to_owned(), Route { accounts: vec!["main".to_owned()] }),
+        ],
+        ..Known::default()
+    };
+    let outcome = decide(&plain(&[record("好", "106907")], Ending::Announced), &known);
+    assert_eq!(outcome.verdict, Verdict::Proven);
+    assert_eq!(replies(&outcome), [("好", "106907", 1)]);
+    assert_eq!(outcome.replies[0].subscribers, [0, 2]);
+    assert_eq!(outcome.replies[0].reply.extension.as_deref(), Some("07"));
+    assert!(outcome.replies[0].event.contains(r#""content":"好""#));
+    assert!(outcome.hours.is_empty() && outcome.waiting.is_none());
+}
+
+#[test]
+fn the_extension_is_what_follows_the_accounts_number() {
+    for (gateway, extension) in
+        [("1069", None), ("10", None), ("", None), ("106900", Some("00")), ("955", None)]
+    {
+        let outcome =
+            decide(&plain(&[record("好", gateway)], Ending::Announced), &Known::default());
+        assert_eq!(outcome.replies[0].reply.extension.as_deref(), extension, "{gateway:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_marked_and_its_bytes_are_kept() {
+    let mut cut = plain(&[record("X", "1069")], Ending::Announced);
+    let place = cut.body.iter().position(|byte| *byte == b'X').unwrap();
+    cut.body[place] = 0xc4;
+    let outcome = decide(&cut, &Known::default());
+    assert_eq!(outcome.replies[0].reply.content, "\u{fffd}");
+    assert_eq!(outcome.replies[0].reply.content_raw.as_deref(), Some(&[0xc4][..]));
+    assert!(outcome.replies[0].event.contains(r#""lossy":true"#));
+}
+
+#[test]
+fn the_last_record_of_a_cut_body_waits_when_its_number_is_new() {
+    let cut = plain(&[record("a", "106907"), record("b", "1069")], Ending::Cut);
+    let outcome = decide(&cut, &Known::default());
+    assert_eq!(replies(&outcome), [("a", "106907", 1)]);
+    let waiting = outcome.waiting.unwrap();
+    assert_eq!((waiting.gateway.as_str(), waiting.copies), ("1069", 1));
+    assert_eq!(waiting.release, at("2026-11-22 10:50:00"));
+    // The account has the number, so it is whole: or the body shows that it is.
+    let known = Known { gateway_known: true, ..Known::default() };
+    assert_eq!(decide(&cut, &known).replies.len(), 2);
+    let followed = plain(&[record("a", "106907"), record("b", "1069{&}")], Ending::Cut);
+    assert_eq!(decide(&followed, &Known::default()).replies.len(), 2);
+    let whole = plain(&[record("b", "1069")], Ending::Announced);
+    assert_eq!(decide(&whole, &Known::default()).replies.len(), 1);
+    // No digits at all may be the beginning of any number.
+    let empty = plain(&[record("b", "")], Ending::Connection);
+    assert!(decide(&empty, &known).waiting.is_some());
+}
+
+#[test]
+fn a_record_that_waited_is_kept_unless_its_hour_told_of_it() {
+    let cut = plain(&[record("b", "106907"), record("b", "10")], Ending::Cut);
+    let first = decide(&cut, &Known::default());
+    assert_eq!(replies(&first), [("b", "106907", 1)]);
+    let waiting = first.waiting.unwrap();
+    assert_eq!(waiting.copies, 2);
+    let (identity, _, tally) = first.tallies[0].clone();
+    let known = |tally: Tally| Known { tallies: [(identity, tally)].into(), ..Known::default() };
+
+    let released = release(&waiting, account()).decide(&known(tally.clone()));
+    assert_eq!(replies(&released), [("b", "10", 2)]);
+    assert!(released.hours.is_empty() && released.pause.is_none());
+
+    let hour = read(
+        Some("2026-11-22_10"),
+        Ending::Announced,
+        &format!("100{}{}", record("b", "106907"), record("b", "106908")),
+    );
+    let told = decide(&hour, &known(tally));
+    assert_eq!(replies(&told), [("b", "106908", 2)]);
+    let released = release(&waiting, account()).decide(&known(told.tallies[0].2.clone()));
+    assert!(released.replies.is_empty());
+}
+
+#[test]
+fn ids_go_on_counting() {
+    let body = plain(&[record("b", "1"), record("b", "2")], Ending::Announced);
+    let first = decide(&body, &Known::default());
+    assert_eq!(replies(&first), [("b", "1", 1), ("b", "2", 2)]);
+    let (identity, _, tally) = first.tallies[0].clone();
+    let known = Known { tallies: [(identity, tally)].into(), ..Known::default() };
+    let again = decide(&plain(&[record("b", "3")], Ending::Announced), &known);
+    assert_eq!(replies(&again), [("b", "3", 3)]);
+    // A body that came before is a cache's: its copies are known ones.
+    let repeated = decide(&body, &Known { body_seen_before: true, ..known });
+    assert!(repeated.replies.is_empty());
+}
+
+#[test]
+fn doubt_owes_hours_and_refusal_none() {
+    let known = Known { last_proven_plain: Some(at("2026-11-22 10:20:00")), ..Known::default() };
+    let window = ["2026-11-22_08", "2026-11-22_09", "2026-11-22_10"];
+    assert_eq!(owed(&decide(&plain(&[], Ending::Cut), &known)), window);
+    assert_eq!(
+        owed(&decide(&plain(&["{&}rubbish".to_owned()], Ending::Announced), &known)),
+        window
+    );
+    let refused = decide(&read(None, Ending::Announced, "101"), &known);
+    assert!(refused.hours.is_empty());
+    assert_eq!(refused.pause, Some(Duration::from_mins(30)));
+    // A plain copy of a reply that is known already: only its hour can tell what it is.
+    let seen = decide(&plain(&[record("b", "1{&}")], Ending::Cut), &known);
+    let (identity, _, tally) = seen.tallies[0].clone();
+    let known = Known { tallies: [(identity, tally)].into(), ..known };
+    assert_eq!(
+        owed(&decide(&plain(&[record("b", "1")], Ending::Announced), &known)),
+        ["2026-11-22_10"]
+    );
+}
+
+#[test]
+fn an_hour_is_whole_when_it_holds_every_known_copy() {
+    let row = HourRow {
+        hour: "2026-11-22_09".parse().unwrap(),
+        state: HourState::Owed,
+        owed: at("2026-11-22 10:00:00"),
+        not_before: at("2026-11-22 10:00:00"),
+        tries: 0,
+        shorts: 0,
+    };
+    let body = format!("100{0}{0}", "{&}13900000001||b||2026-11-22 09:20:00||1069");
+    let hour = read(Some("2026-11-22_09"), Ending::Announced, &body);
+    let identity = prepare(&hour, account(), at(NOW)).groups[0].identity;
+    let known = |copies| Known {
+        hour: Some(row),
+        copies_of_hour: vec![(identity, copies)],
+        ..Known::default()
+    };
+    assert_eq!(owed(&decide(&hour, &known(2))), ["2026-11-22_09 verified"]);
+    assert_eq!(owed(&decide(&hour, &known(3))), ["2026-11-22_09 owed"]);
+    let other = Known { copies_of_hour: vec![(Identity([0; 32]), 1)], ..known(2) };
+    assert_eq!(owed(&decide(&hour, &other)), ["2026-11-22_09 owed"]);
+}
