@@ -16,12 +16,14 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, SubscriberConfig};
 use crate::delivery::worker::Worker;
 use crate::intake::reader::{ReadResult, Reader};
+use crate::intake::take_in::TakeIn;
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::schedule::Heartbeat;
 use crate::server;
 use crate::store::delivery::SubscriberSpec;
-use crate::store::read::{AccountSettings, AccountSpec};
+use crate::store::error::StoreError;
+use crate::store::read::{AccountSettings, AccountSpec, Verdict};
 use crate::store::{OpenMode, Store};
 use crate::time::format_duration;
 
@@ -59,6 +61,7 @@ impl App {
         for account in &config.accounts {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
+        take_in_of_former_accounts(&config, &clock, &store).await?;
         Ok(Self { config, clock, store })
     }
 
@@ -165,7 +168,7 @@ impl App {
             result = reader.step_once().await?;
         }
         Ok(match result {
-            ReadResult::Done(ingested) => ingested.verdict == crate::store::read::Verdict::Proven,
+            ReadResult::Done(ingested) => ingested.verdict == Verdict::Proven,
             ReadResult::NotNow(wait) => {
                 info!(
                     account = config.name,
@@ -178,6 +181,25 @@ impl App {
             ReadResult::Abandoned => false,
         })
     }
+}
+
+/// What was read for an account that is no longer configured is taken in all the same; nobody
+/// else would. Those of configured accounts are taken in by their readers.
+async fn take_in_of_former_accounts(
+    config: &Config,
+    clock: &Clock,
+    store: &Store,
+) -> Result<(), StoreError> {
+    let take_in = TakeIn::new(store.clone(), clock.clone());
+    for name in store.account_names().await? {
+        if config.accounts.iter().all(|account| account.name != name) {
+            // Its answers are kept, and tried again at the next start.
+            if let Err(error) = take_in.open(&name).await {
+                error!(account = name, %error, "an answer of a former account is not taken in");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {

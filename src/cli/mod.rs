@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use crate::cli::exit::Exit;
 use crate::cli::exit::Failure;
-use crate::config::{Config, LogLevel, Secrets};
+use crate::config::{Config, Secrets};
 
 /// Reads SMS replies from a gateway that hands each out once, keeps them, and delivers each to
 /// every subscriber as a signed webhook.
@@ -81,13 +81,12 @@ pub async fn run(arguments: Arguments) -> Exit {
 /// Loads the configuration with its secrets, and starts the log.
 fn load(path: &std::path::Path) -> Result<Config, Failure> {
     let config = Config::load(path, Secrets::Read)?;
-    start_log(config.log.level);
+    start_log(&format!("warn,replyd={}", config.log.level.as_str()));
     Ok(config)
 }
 
-/// Log lines go to stderr; `RUST_LOG` wins over the configuration.
-fn start_log(level: LogLevel) {
-    let default = format!("warn,replyd={}", level.as_str());
+/// Log lines go to stderr; `RUST_LOG` wins over what the command would have.
+fn start_log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
         && std::env::var_os("NO_COLOR").is_none();

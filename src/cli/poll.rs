@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::intake::plan;
 use crate::intake::reader::{ReadResult, Reader};
+use crate::intake::take_in::TakeIn;
 use crate::store::read::{Ingested, Verdict};
 use crate::store::{OpenMode, Store};
 use crate::time::UnixMs;
@@ -70,6 +71,7 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
         return Err(Failure::new(Exit::NotFound, message));
     }
     let clock = Clock::system();
+    TakeIn::new(store.clone(), clock.clone()).open(&name).await?;
     let now = clock.now();
     let view = store.view(&name, now.clone()).await?;
     let blocked = plan::blocked_for(&view, &now);

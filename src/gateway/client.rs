@@ -6,9 +6,11 @@
 //! error: what went wrong is part of what was received.
 
 use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
 use reqwest::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -41,7 +43,7 @@ pub struct Access {
 }
 
 /// What one `/rx` request brought, however it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Received {
     /// The status line's number, if one came.
     pub http_status: Option<u16>,
@@ -51,6 +53,18 @@ pub struct Received {
     pub body: Vec<u8>,
     /// What went wrong, in words; never with the URL, which holds the login.
     pub error: Option<String>,
+}
+
+impl fmt::Debug for Received {
+    /// Without the body, which is personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("http_status", &self.http_status)
+            .field("ending", &self.ending)
+            .field("body_bytes", &self.body.len())
+            .field("error", &self.error)
+            .finish()
+    }
 }
 
 /// How an answer ended.
@@ -163,9 +177,7 @@ impl Client {
         };
         received.http_status = Some(response.status().as_u16());
         received.ending = Ending::Cut;
-        let announced = [CONTENT_LENGTH, TRANSFER_ENCODING]
-            .iter()
-            .any(|name| response.headers().contains_key(name));
+        let announced = announces_end(&response);
         loop {
             match tokio::time::timeout(IDLE_MAX, response.chunk()).await {
                 Ok(Ok(Some(piece))) => received.body.extend_from_slice(&piece),
@@ -198,6 +210,16 @@ impl Client {
     }
 }
 
+/// Whether an answer's head says where its body ends: by a length, in chunks, or by a status
+/// that has no body. Any other transfer coding ends with the connection, whatever the length.
+fn announces_end(response: &reqwest::Response) -> bool {
+    let headers = response.headers();
+    match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+        Some(coding) => coding.as_bytes().to_ascii_lowercase().trim_ascii().ends_with(b"chunked"),
+        None => headers.contains_key(CONTENT_LENGTH) || response.status() == StatusCode::NO_CONTENT,
+    }
+}
+
 impl Received {
     fn fail(&mut self, ending: Ending, error: String) {
         self.ending = ending;
@@ -220,3 +242,6 @@ fn in_words(error: reqwest::Error) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,12 +14,12 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::gateway::client::{Access, BODY_BYTES_MAX, Client, ClientError, Received};
-use crate::intake::ingest::{self, Account, Prepared};
 use crate::intake::plan::{self, Step};
+use crate::intake::take_in::TakeIn;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::read::{Begin, Ingested, ReadId, ReadRequest, Source, Verdict};
-use crate::time::{Hour, format_duration};
+use crate::store::read::{Begin, Ingested, ReadId, ReadRequest};
+use crate::time::Hour;
 
 /// A request that has not gone out so long after its slot was taken never does: the process may
 /// have slept, and the slot's arithmetic starts from when it was taken.
@@ -70,6 +70,7 @@ pub struct Reader {
     clock: Clock,
     config: AccountConfig,
     client: Client,
+    take_in: TakeIn,
     room: u64,
 }
 
@@ -88,7 +89,8 @@ impl Reader {
         };
         let client = Client::new(access)
             .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
-        Ok(Self { store, clock, config, client, room: ROOM })
+        let take_in = TakeIn::new(store.clone(), clock.clone());
+        Ok(Self { store, clock, config, client, take_in, room: ROOM })
     }
 
     /// The same reader, wanting so many bytes free on the store's disk before a read.
@@ -108,8 +110,13 @@ impl Reader {
         stop: CancellationToken,
     ) -> Result<(), IntakeError> {
         let mut first = None;
-        let mut trouble = Trouble::default();
+        let mut taking = Trouble::of("an answer is not taken in; it is kept, and reading goes on");
+        let mut trouble = Trouble::of("reading waits: nothing is asked for that could not be kept");
         while !stop.is_cancelled() {
+            match self.take_in.open(&self.config.name).await {
+                Ok(()) => taking.over(&self.config.name),
+                Err(source) => taking.tell(&self.config.name, &source),
+            }
             let rest = match self.step(&mut first).await {
                 Ok(rest) => {
                     trouble.over(&self.config.name);
@@ -139,9 +146,8 @@ impl Reader {
         IntakeError::Store { account: self.config.name.clone(), source }
     }
 
-    /// Takes in what is open, then does what the planner says; returns how long to rest.
+    /// Does what the planner says; returns how long to rest.
     async fn step(&self, first: &mut Option<bool>) -> Result<Duration, StoreError> {
-        self.take_in_open().await?;
         let now = self.clock.now();
         let view = self.store.view(&self.config.name, now.clone()).await?;
         // The first read comes at start if it may be made then, and else by the schedule.
@@ -160,13 +166,12 @@ impl Reader {
         }
     }
 
-    /// One step without waiting for ticks: for a run that ends by itself. Says whether a read
-    /// was made.
+    /// Takes in what is open and does one step, without waiting: for a run that ends by itself.
     ///
     /// # Errors
     /// The store's own.
     pub async fn step_once(&self) -> Result<ReadResult, StoreError> {
-        self.take_in_open().await?;
+        self.take_in.open(&self.config.name).await?;
         let now = self.clock.now();
         let view = self.store.view(&self.config.name, now.clone()).await?;
         let wait = plan::blocked_for(&view, &now);
@@ -212,20 +217,18 @@ impl Reader {
         let within = self.clock.real(self.config.timeout - late);
         let received = self.client.rx(hour, within).await;
         self.keep(read, received).await?;
-        Ok(self.take_in(read).await?.map_or(ReadResult::TakenElsewhere, ReadResult::Done))
+        Ok(self.take_in.read(read).await?.map_or(ReadResult::TakenElsewhere, ReadResult::Done))
     }
 
     /// Puts an answer on disk. There is no other copy of it, so a store that fails is tried
     /// again for as long as this process lives.
     async fn keep(&self, read: ReadId, received: Received) -> Result<(), StoreError> {
-        let mut trouble = Trouble::default();
+        let mut trouble =
+            Trouble::of("an answer is not on disk yet; it is offered again and again");
+        let ended = self.clock.now();
+        let interval = self.config.min_interval;
         loop {
-            let now = self.clock.now();
-            match self
-                .store
-                .finish_read(read, received.clone(), now, self.config.min_interval)
-                .await
-            {
+            match self.store.finish_read(read, received.clone(), ended.clone(), interval).await {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
                 Err(source) => trouble.tell(&self.config.name, &source),
@@ -233,131 +236,30 @@ impl Reader {
             tokio::time::sleep(STORE_RETRY).await;
         }
     }
-
-    /// Takes in what was received but not taken in, what was never answered, and the records
-    /// that waited long enough: whichever process left them.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn take_in_open(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        for read in self.store.open_reads(&self.config.name, now.clone()).await? {
-            self.take_in(read).await?;
-        }
-        for (row, record) in self.store.waiting_due(&self.config.name, now.unix).await? {
-            if let Some(account) = self.account().await? {
-                let prepared = ingest::release(&record, account);
-                self.decide(Source::Waiting(row), prepared).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_in(&self, read: ReadId) -> Result<Option<Ingested>, StoreError> {
-        let Some(open) = self.store.open_read(read).await? else { return Ok(None) };
-        let Some(account) = self.account().await? else { return Ok(None) };
-        let (hour, now) = (open.hour, self.clock.now().unix);
-        let prepared =
-            tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now)).await;
-        let prepared = prepared.map_err(|_| StoreError::Closed)?;
-        let ingested = self.decide(Source::Read(read), prepared).await?;
-        if let Some(ingested) = &ingested {
-            tell(&self.config.name, hour, ingested);
-        }
-        Ok(ingested)
-    }
-
-    async fn decide(
-        &self,
-        source: Source,
-        prepared: Prepared,
-    ) -> Result<Option<Ingested>, StoreError> {
-        let questions = prepared.questions();
-        self.store
-            .take_in(source, questions, move |known| prepared.decide(&known), self.clock.now())
-            .await
-    }
-
-    async fn account(&self) -> Result<Option<Account>, StoreError> {
-        let name = self.config.name.clone();
-        let stored = self.store.account(&name).await?;
-        Ok(stored.map(|(settings, key)| Account { name, settings, key }))
-    }
-}
-
-/// Tells of a read in the log: nothing personal, and the reason where something is wrong.
-fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
-    let kind = hour.map_or_else(|| "plain".to_owned(), |hour| format!("hour {hour}"));
-    let status = ingested.status.map_or_else(String::new, |status| status.to_string());
-    let (read, records, new, owed) =
-        (ingested.read.0, ingested.records, ingested.new, ingested.owed);
-    match ingested.verdict {
-        Verdict::Proven => info!(account, read, kind, records, new, "read the gateway"),
-        Verdict::Doubtful(reason) => {
-            warn!(
-                account,
-                read,
-                kind,
-                records,
-                new,
-                reason,
-                status,
-                hours_owed = owed,
-                "a doubtful read: its hours will be read by time"
-            );
-        }
-        Verdict::Refused(reason) => {
-            let next = ingested.pause.map(format_duration).unwrap_or_default();
-            error!(
-                account,
-                read,
-                kind,
-                reason,
-                status,
-                next_try_in = next,
-                "the gateway refused the account"
-            );
-        }
-    }
-    if ingested.faults > 0 {
-        error!(
-            account,
-            read,
-            kind,
-            faults = ingested.faults,
-            "parts of the answer are no records; their bytes are kept in the store"
-        );
-    }
-    if ingested.given_up > 0 {
-        error!(
-            account,
-            read, kind, "the hour is given up: the gateway does not show all that is known of it"
-        );
-    }
 }
 
 /// Tells of a failing store when it begins and when it ends, not at every try.
-#[derive(Default)]
 struct Trouble {
+    consequence: &'static str,
     told: Option<String>,
 }
 
 impl Trouble {
+    fn of(consequence: &'static str) -> Self {
+        Self { consequence, told: None }
+    }
+
     fn tell(&mut self, account: &str, error: &StoreError) {
         let words = error.to_string();
         if self.told.as_ref() != Some(&words) {
-            error!(
-                account,
-                error = words,
-                "reading has stopped: no reply is asked for that could not be kept"
-            );
+            error!(account, error = words, "{}", self.consequence);
             self.told = Some(words);
         }
     }
 
     fn over(&mut self, account: &str) {
         if self.told.take().is_some() {
-            info!(account, "the store is well again: reading goes on");
+            info!(account, "the store is well again");
         }
     }
 }

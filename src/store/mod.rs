@@ -110,6 +110,14 @@ impl Store {
         self.engine.read(move |connection| accounts::settings(connection, &name)).await
     }
 
+    /// The names of all accounts that were ever configured.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn account_names(&self) -> Result<Vec<String>, StoreError> {
+        self.engine.read(accounts::names).await
+    }
+
     /// Counts what is left of a former boot's wait on this boot's clock. Done once at start.
     ///
     /// # Errors

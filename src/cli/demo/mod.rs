@@ -50,7 +50,8 @@ pub(super) struct Arguments {
 
 /// Shows the whole way.
 pub(super) async fn demo(arguments: &Arguments) -> Result<Exit, Failure> {
-    crate::cli::start_log(LogLevel::Error);
+    // The demo tells by itself what goes wrong in it, and means it to.
+    crate::cli::start_log("off");
     let stage = Stage::build().await?;
     let story = tokio::spawn(tell_story(stage.clock.clone(), stage.simulator.clone()));
     let mut show = Show::new(stage.clock.clone(), &stage.simulator);

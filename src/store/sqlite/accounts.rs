@@ -69,6 +69,13 @@ fn conversion(error: serde_json::Error) -> StoreError {
     StoreError::Other(rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
+/// The names of all accounts that were ever configured.
+pub(crate) fn names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT name FROM account ORDER BY name")?;
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
 /// The settings with which an account's replies are kept, and the key of their ids.
 pub(crate) fn settings(
     connection: &Connection,

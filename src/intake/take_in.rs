@@ -1,0 +1,121 @@
+//! Takes stored answers in: whichever process left them, and however it ended.
+
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::intake::ingest::{self, Account, Prepared};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::read::{Ingested, ReadId, Source, Verdict};
+use crate::time::{Hour, format_duration};
+
+/// Takes in what the store holds of reads.
+#[derive(Clone)]
+pub struct TakeIn {
+    store: Store,
+    clock: Clock,
+}
+
+impl TakeIn {
+    /// Of this store, at this clock's time.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// Takes in an account's reads that were received and not taken in, those that were never
+    /// answered, and the records that waited long enough. One that fails keeps none of the
+    /// others waiting.
+    ///
+    /// # Errors
+    /// The last failure; what failed stays in the store and is tried at the next call.
+    pub async fn open(&self, account: &str) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut result = Ok(());
+        for read in self.store.open_reads(account, now.clone()).await? {
+            result = self.read(read).await.map(drop).and(result);
+        }
+        for (row, record) in self.store.waiting_due(account, now.unix).await? {
+            if let Some(account) = self.account(account).await? {
+                let prepared = ingest::release(&record, account);
+                result = self.decide(Source::Waiting(row), prepared).await.map(drop).and(result);
+            }
+        }
+        result
+    }
+
+    /// Takes in one read; none when another process has.
+    ///
+    /// # Errors
+    /// The store's own, or that the answer could not be parsed at all, which no answer may cause.
+    pub async fn read(&self, read: ReadId) -> Result<Option<Ingested>, StoreError> {
+        let Some(open) = self.store.open_read(read).await? else { return Ok(None) };
+        let Some(account) = self.account(&open.account).await? else { return Ok(None) };
+        let (name, hour, now) = (account.name.clone(), open.hour, self.clock.now().unix);
+        let parsing = tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now));
+        let prepared = parsing.await.map_err(|_| {
+            StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
+        })?;
+        let ingested = self.decide(Source::Read(read), prepared).await?;
+        if let Some(ingested) = &ingested {
+            tell(&name, hour, ingested);
+        }
+        Ok(ingested)
+    }
+
+    async fn decide(
+        &self,
+        source: Source,
+        prepared: Prepared,
+    ) -> Result<Option<Ingested>, StoreError> {
+        let questions = prepared.questions();
+        let decide = move |known| prepared.decide(&known);
+        self.store.take_in(source, questions, decide, self.clock.now()).await
+    }
+
+    async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        let stored = self.store.account(name).await?;
+        Ok(stored.map(|(settings, key)| Account { name: name.to_owned(), settings, key }))
+    }
+}
+
+/// Tells of a read in the log: nothing personal, and the reason where something is wrong.
+fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
+    let kind = hour.map_or_else(|| "plain".to_owned(), |hour| format!("hour {hour}"));
+    let status = ingested.status.map(|status| status.to_string());
+    let Ingested { records, faults, new, owed, .. } = ingested;
+    let read = ingested.read.0;
+    match ingested.verdict {
+        Verdict::Proven => info!(account, read, kind, records, new, "read the gateway"),
+        Verdict::Doubtful(reason) => {
+            let hours_owed = owed;
+            warn!(
+                account,
+                read,
+                kind,
+                reason,
+                status,
+                records,
+                faults,
+                new,
+                hours_owed,
+                "a doubtful read: its hours will be read by time"
+            );
+        }
+        Verdict::Refused(reason) => {
+            let next_try_in = ingested.pause.map(format_duration);
+            error!(
+                account,
+                read, kind, reason, status, next_try_in, "the gateway refused the account"
+            );
+        }
+    }
+    if matches!(ingested.verdict, Verdict::Doubtful("fault" | "not_protocol")) {
+        let words = "the answer holds what is no record; the bytes are kept in the store";
+        error!(account, read, kind, faults, "{words}");
+    }
+    if ingested.given_up > 0 {
+        let words = "the hour is given up: the gateway does not show all that is known of it";
+        error!(account, read, kind, "{words}");
+    }
+}
