@@ -78,6 +78,21 @@ impl Clock {
         }
     }
 
+    /// Waits until `span` has passed since `since` on the boot clock, which counts on while the
+    /// machine sleeps; a timer of the runtime does not.
+    pub async fn sleep_from(&self, since: &Moment, span: Duration) {
+        const STEP: Duration = Duration::from_secs(1);
+        let end = since.after(span).boot_ms;
+        loop {
+            let left = end.saturating_sub(self.now().boot_ms);
+            if left <= 0 {
+                return;
+            }
+            let left = self.real(Duration::from_millis(left.unsigned_abs()));
+            tokio::time::sleep(left.min(STEP)).await;
+        }
+    }
+
     /// How long `span` of this clock takes on the machine.
     #[must_use]
     pub fn real(&self, span: Duration) -> Duration {

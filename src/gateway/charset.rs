@@ -13,8 +13,8 @@ pub enum Charset {
     Utf8,
 }
 
-/// Text read from bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Text read from bytes. No `Debug`: it may be personal.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// The text, with U+FFFD in the place of what could not be read.
     pub text: String,
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_cut_character_is_marked_and_its_neighbours_stand() {
         let decoded = Charset::Gbk.decode(b"\xd6\xd0\xb9");
-        assert_eq!(decoded, Decoded { text: "中\u{fffd}".into(), lossy: true });
+        assert_eq!((decoded.text.as_str(), decoded.lossy), ("中\u{fffd}", true));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// How an account is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Access {
     /// The gateway's address, up to and without the `/rx`.
     pub base_url: Url,
@@ -115,7 +115,7 @@ impl Ending {
 pub struct ClientError(String);
 
 /// Calls one account's gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     access: Access,
@@ -131,6 +131,10 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("replyd/", env!("CARGO_PKG_VERSION")))
             .http1_only()
+            // The box is empty by the time a sloppy head is seen: read on, whatever it looks like.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .pool_max_idle_per_host(0)
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
@@ -146,10 +150,8 @@ impl Client {
         Ok(Self { http, access })
     }
 
-    /// Reads `/rx` once: plainly, or an hour by `time`. Gives up after `within`.
-    pub async fn rx(&self, hour: Option<Hour>, within: Duration) -> Received {
-        let deadline = tokio::time::sleep(within);
-        tokio::pin!(deadline);
+    /// Reads `/rx` once: plainly, or an hour by `time`. Gives up when `deadline` is over.
+    pub async fn rx(&self, hour: Option<Hour>, deadline: impl Future<Output = ()>) -> Received {
         let mut received = Received {
             http_status: None,
             ending: Ending::Unanswered,
@@ -157,8 +159,10 @@ impl Client {
             error: None,
         };
         tokio::select! {
+            // The deadline first: a process that slept through it must not send any more.
+            biased;
+            () = deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
             () = self.receive(hour, &mut received) => {}
-            () = &mut deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
         }
         received
     }

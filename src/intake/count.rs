@@ -26,7 +26,7 @@ pub struct Counted {
     /// The gateway numbers of the replies that they make, in their order; the first of these
     /// replies has the number after the last known one.
     pub new: Vec<String>,
-    /// Whether a plain copy made no reply: it may be a known one, or one too many.
+    /// Whether some copy made no reply: it may be a known one.
     pub raised_nothing: bool,
 }
 
@@ -42,7 +42,7 @@ pub fn count(known: &Tally, copies: u32, gateways: &[String], body: Body) -> Cou
     let raised = tally.plain.max(tally.seen) - before;
     let new = new_gateways(&known.gateways, gateways, raised);
     tally.gateways.extend(new.iter().cloned());
-    Counted { tally, new, raised_nothing: body == Body::Disjoint && raised < copies }
+    Counted { tally, new, raised_nothing: raised < copies }
 }
 
 /// The gateway numbers of new replies: those of the copies that are no known reply's, and where
@@ -111,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_copy_that_raises_nothing_is_told() {
+    fn a_copy_that_raises_nothing_is_told() {
         let known = count(&Tally::default(), 1, &strings(&["1"]), Body::Single).tally;
         assert!(count(&known, 1, &strings(&["1"]), Body::Disjoint).raised_nothing);
-        assert!(!count(&known, 1, &strings(&["1"]), Body::Single).raised_nothing);
+        assert!(count(&known, 1, &strings(&["1"]), Body::Single).raised_nothing);
         assert!(count(&known, 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
         assert!(!count(&Tally::default(), 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::store::read::{HourChange, HourRow, HourState, Verdict};
+use crate::store::read::{HourChange, HourRow, HourState, ReadId, Verdict};
 use crate::time::{Hour, UnixMs};
 
 /// Carriers deliver late: how far before the last proven read a missing reply may be stamped.
@@ -18,9 +18,12 @@ const SHORT_WAITS: [Duration; 3] =
 /// The longest wait between doubtful reads of one hour.
 const DOUBT_WAIT_MAX: Duration = Duration::from_hours(24);
 /// Doubtful reads of an hour before it is given up: at the usual interval, three weeks.
-const TRIES_MAX: u32 = 24;
+const DOUBTS_MAX: u32 = 24;
 /// Hours of records that one read may owe: a forged body must not fill the plan.
 const RECORD_HOURS_MAX: usize = 1_000;
+/// The furthest back that a read owes, however long ago the last proven one was: longer than
+/// gateways keep replies, and a bound where the clock was wrong by decades.
+const OWED_MAX: Duration = Duration::from_hours(62 * 24);
 
 /// The plain read that owes hours.
 #[derive(Clone, Copy, Debug)]
@@ -40,25 +43,35 @@ pub struct PlainRead {
 /// over is owed again when it is, because a read before that verifies nothing.
 #[must_use]
 pub fn owed_by(read: PlainRead, of_records: impl Iterator<Item = Hour>) -> Vec<HourChange> {
+    // Where the clock was set back meanwhile, the earlier of both ends counts.
+    let started = read.started.min(read.ended);
     let first = match read.last_proven {
-        Some(proven) => proven.min(read.started).before(LATE),
-        None => read.started.before(read.recover),
+        Some(proven) => proven.min(started).before(LATE),
+        None => started.before(read.recover),
     };
+    let first = first.max(started.before(OWED_MAX));
     let last = read.ended.beijing().hour();
     let mut hours: Vec<Hour> = first.beijing().hour().through(last).collect();
-    let stamped =
-        of_records.filter(|hour| hour.number() <= last.number() + 1).take(RECORD_HOURS_MAX);
+    let stamped = of_records.filter(|hour| is_near(*hour, read.ended)).take(RECORD_HOURS_MAX);
     hours.extend(stamped);
     hours.sort_unstable();
     hours.dedup();
     hours.into_iter().map(|hour| HourChange::Owe(hour, read.ended)).collect()
 }
 
-/// The hour of a plain copy that raised no count: the copy may be one that was seen before, or
-/// an equal text of the same second that was not. Only its hour can tell.
+/// The hours of plain copies that raised no count: such a copy may be one that was seen before,
+/// or an equal text of the same second that was not. Only its hour can tell.
 #[must_use]
-pub fn owed_once_more(hour: Hour, now: UnixMs) -> HourChange {
-    HourChange::Owe(hour, now)
+pub fn owed_once_more(of_copies: impl Iterator<Item = Hour>, now: UnixMs) -> Vec<HourChange> {
+    let mut hours: Vec<Hour> =
+        of_copies.filter(|hour| is_near(*hour, now)).take(RECORD_HOURS_MAX).collect();
+    hours.dedup();
+    hours.into_iter().map(|hour| HourChange::Owe(hour, now)).collect()
+}
+
+/// Whether an hour has begun, or soon will by a clock that is not quite ours.
+fn is_near(hour: Hour, now: UnixMs) -> bool {
+    hour.number() <= now.beijing().hour().number() + 1
 }
 
 fn settled(hour: Hour) -> UnixMs {
@@ -68,6 +81,8 @@ fn settled(hour: Hour) -> UnixMs {
 /// A read of an hour by `time`.
 #[derive(Clone, Copy, Debug)]
 pub struct HourRead {
+    /// Its number.
+    pub id: ReadId,
     /// When it began.
     pub started: UnixMs,
     /// When it is taken in.
@@ -84,11 +99,14 @@ pub struct HourRead {
 /// read was under way, or was not owed.
 #[must_use]
 pub fn settle(row: HourRow, read: HourRead) -> Option<HourChange> {
-    if row.state != HourState::Owed || row.owed > read.started {
+    if row.state != HourState::Owed || row.owed_by > read.id {
         return None;
     }
+    let row = HourRow { tries: row.tries.saturating_add(1), ..row };
     let next = match read.verdict {
-        Verdict::Doubtful(_) | Verdict::Refused(_) => after_doubt(row, read),
+        // The account was turned away: nothing was tried.
+        Verdict::Refused(_) => return None,
+        Verdict::Doubtful(_) => after_doubt(row, read),
         Verdict::Proven if read.started < settled(row.hour) => {
             HourRow { not_before: settled(row.hour), ..row }
         }
@@ -99,10 +117,10 @@ pub fn settle(row: HourRow, read: HourRead) -> Option<HourChange> {
 }
 
 fn after_doubt(row: HourRow, read: HourRead) -> HourRow {
-    let tries = row.tries.saturating_add(1);
-    let doubled = read.min_interval.saturating_mul(1 << (tries - 1).min(20));
-    let state = if tries >= TRIES_MAX { HourState::GivenUp } else { HourState::Owed };
-    HourRow { state, tries, not_before: read.now.after(doubled.min(DOUBT_WAIT_MAX)), ..row }
+    let doubts = row.doubts.saturating_add(1);
+    let doubled = read.min_interval.saturating_mul(1 << (doubts - 1).min(20));
+    let state = if doubts >= DOUBTS_MAX { HourState::GivenUp } else { HourState::Owed };
+    HourRow { state, doubts, not_before: read.now.after(doubled.min(DOUBT_WAIT_MAX)), ..row }
 }
 
 fn after_short(row: HourRow, read: HourRead) -> HourRow {
@@ -166,20 +184,61 @@ mod tests {
         );
     }
 
+    #[test]
+    fn clocks_that_jump_owe_neither_nothing_nor_everything() {
+        let back = PlainRead {
+            started: at("2026-11-22 15:05:00"),
+            ended: at("2026-11-22 10:05:00"),
+            last_proven: Some(at("2026-11-22 15:00:00")),
+            recover: Duration::from_hours(3),
+        };
+        let hours = owed_by(back, std::iter::empty());
+        assert_eq!(
+            hours.last(),
+            Some(&HourChange::Owe("2026-11-22_10".parse().unwrap(), back.ended))
+        );
+        let decades = PlainRead { last_proven: Some(UnixMs(0)), started: back.ended, ..back };
+        assert_eq!(owed_by(decades, std::iter::empty()).len(), 62 * 24 + 1);
+    }
+
+    #[test]
+    fn plain_copies_that_raise_nothing_owe_their_hours_within_reason() {
+        let hours =
+            ["2026-11-22_10", "2026-11-22_10", "2099-01-01_00"].map(|hour| hour.parse().unwrap());
+        let now = at("2026-11-22 10:30:00");
+        assert_eq!(owed_once_more(hours.into_iter(), now), [HourChange::Owe(hours[0], now)]);
+    }
+
+    #[test]
+    fn an_account_that_was_turned_away_tried_nothing() {
+        assert_eq!(
+            settle(row(), read("2026-11-22 12:00:00", Verdict::Refused("frozen"), false)),
+            None
+        );
+    }
+
     fn row() -> HourRow {
         HourRow {
             hour: "2026-11-22_10".parse().unwrap(),
             state: HourState::Owed,
-            owed: at("2026-11-22 10:20:00"),
+            owed_by: ReadId(7),
             not_before: at("2026-11-22 10:20:00"),
             tries: 0,
+            doubts: 0,
             shorts: 0,
         }
     }
 
     fn read(started: &str, verdict: Verdict, complete: bool) -> HourRead {
         let started = at(started);
-        HourRead { started, now: started, verdict, complete, min_interval: Duration::from_mins(10) }
+        HourRead {
+            id: ReadId(8),
+            started,
+            now: started,
+            verdict,
+            complete,
+            min_interval: Duration::from_mins(10),
+        }
     }
 
     fn check(row: HourRow, read: HourRead, state: HourState, not_before: &str) -> HourRow {
@@ -238,15 +297,15 @@ mod tests {
             HourState::Owed,
             "2026-11-22 12:30:00",
         );
-        assert_eq!(twice.tries, 2);
-        let often = HourRow { tries: TRIES_MAX - 2, ..row() };
+        assert_eq!((twice.tries, twice.doubts), (2, 2));
+        let often = HourRow { doubts: DOUBTS_MAX - 2, ..row() };
         check(
             often,
             read("2026-11-22 12:00:00", doubt, true),
             HourState::Owed,
             "2026-11-23 12:00:00",
         );
-        let last = HourRow { tries: TRIES_MAX - 1, ..row() };
+        let last = HourRow { doubts: DOUBTS_MAX - 1, ..row() };
         check(
             last,
             read("2026-11-22 12:00:00", doubt, true),
@@ -257,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_hour_owed_anew_is_not_settled_by_an_older_read() {
-        let anew = HourRow { owed: at("2026-11-22 12:00:01"), ..row() };
+        let anew = HourRow { owed_by: ReadId(9), ..row() };
         assert_eq!(settle(anew, read("2026-11-22 12:00:00", Verdict::Proven, true)), None);
         let verified = HourRow { state: HourState::Verified, ..row() };
         assert_eq!(

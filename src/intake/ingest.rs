@@ -184,13 +184,10 @@ impl Prepared {
         };
         let mut kept = Kept::default();
         for group in &self.groups {
-            let raised_nothing = kept.add(group, body, &self, known);
-            if raised_nothing {
-                kept.hours.push(hours::owed_once_more(group.replied_at.hour(), self.read.now));
-            }
+            kept.add(group, body, &self, known);
         }
         let hours = match self.read.kind {
-            Kind::Plain => self.owed(known, kept.hours),
+            Kind::Plain => self.owed(known, &kept.raised_nothing),
             Kind::Hour => self.settled(known).into_iter().collect(),
             Kind::Waiting => Vec::new(),
         };
@@ -237,9 +234,9 @@ impl Prepared {
         })
     }
 
-    fn owed(&self, known: &Known, raised_nothing: Vec<HourChange>) -> Vec<HourChange> {
+    fn owed(&self, known: &Known, raised_nothing: &[Hour]) -> Vec<HourChange> {
         match self.verdict {
-            Verdict::Proven => raised_nothing,
+            Verdict::Proven => hours::owed_once_more(raised_nothing.iter().copied(), self.read.now),
             Verdict::Refused(_) => Vec::new(),
             Verdict::Doubtful(_) => {
                 let read = PlainRead {
@@ -260,6 +257,7 @@ impl Prepared {
             copies.get(identity).is_some_and(|held| held >= count)
         };
         let read = HourRead {
+            id: self.read.id,
             started: self.read.started,
             now: self.read.now,
             verdict: self.verdict,
@@ -311,12 +309,13 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
 struct Kept {
     tallies: Vec<(Identity, Hour, Tally)>,
     replies: Vec<NewReply>,
-    hours: Vec<HourChange>,
+    /// The hours of copies that made no reply.
+    raised_nothing: Vec<Hour>,
 }
 
 impl Kept {
-    /// Counts a group and makes the replies it calls for; says whether a plain copy made none.
-    fn add(&mut self, group: &Group, body: Body, prepared: &Prepared, known: &Known) -> bool {
+    /// Counts a group and makes the replies it calls for.
+    fn add(&mut self, group: &Group, body: Body, prepared: &Prepared, known: &Known) {
         let nothing = Tally::default();
         let before = known.tallies.get(&group.identity).unwrap_or(&nothing);
         let counted = count::count(before, group.copies, &group.gateways, body);
@@ -335,7 +334,9 @@ impl Kept {
         if counted.tally != *before {
             self.tallies.push((group.identity, group.replied_at.hour(), counted.tally));
         }
-        counted.raised_nothing
+        if counted.raised_nothing {
+            self.raised_nothing.push(group.replied_at.hour());
+        }
     }
 }
 

@@ -214,8 +214,8 @@ impl Reader {
             self.store.abandon_read(read, now).await?;
             return Ok(ReadResult::Abandoned);
         }
-        let within = self.clock.real(self.config.timeout - late);
-        let received = self.client.rx(hour, within).await;
+        let received =
+            self.client.rx(hour, self.clock.sleep_from(&taken, self.config.timeout)).await;
         self.keep(read, received).await?;
         Ok(self.take_in.read(read).await?.map_or(ReadResult::TakenElsewhere, ReadResult::Done))
     }

@@ -51,12 +51,13 @@ impl TakeIn {
     pub async fn read(&self, read: ReadId) -> Result<Option<Ingested>, StoreError> {
         let Some(open) = self.store.open_read(read).await? else { return Ok(None) };
         let Some(account) = self.account(&open.account).await? else { return Ok(None) };
-        let (name, hour, now) = (account.name.clone(), open.hour, self.clock.now().unix);
+        let (name, hour, answered) = (account.name.clone(), open.hour, open.answered);
+        let now = self.clock.now().unix;
         let parsing = tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now));
         let prepared = parsing.await.map_err(|_| {
             StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
         })?;
-        let ingested = self.decide(Source::Read(read), prepared).await?;
+        let ingested = self.decide(Source::Read { id: read, answered }, prepared).await?;
         if let Some(ingested) = &ingested {
             tell(&name, hour, ingested);
         }

@@ -19,7 +19,8 @@ pub fn judge(ending: Ending, http_status: Option<u16>, answer: &Answer<'_>) -> V
         Ending::TooLong => return Verdict::Doubtful("too_long"),
         Ending::Announced | Ending::Connection => {}
     }
-    if !http_status.is_some_and(|status| (200..300).contains(&status)) {
+    // 204 is an empty body by itself; 206 is a part, and no other 2xx is an answer to a read.
+    if !matches!(http_status, Some(200 | 204)) {
         return Verdict::Doubtful("http_status");
     }
     if let Some(reason) = answer.status.and_then(refusal) {
@@ -71,6 +72,7 @@ mod tests {
             check(Ending::Cut, 200, body, Verdict::Doubtful("cut"));
             check(Ending::TimedOut, 200, body, Verdict::Doubtful("timed_out"));
             check(Ending::TooLong, 200, body, Verdict::Doubtful("too_long"));
+            check(Ending::Announced, 206, body, Verdict::Doubtful("http_status"));
             check(Ending::Announced, 302, body, Verdict::Doubtful("http_status"));
             check(Ending::Announced, 502, body, Verdict::Doubtful("http_status"));
         }

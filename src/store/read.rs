@@ -102,9 +102,11 @@ pub struct OpenRead {
     pub hour: Option<Hour>,
     /// The charset of its body.
     pub charset: Charset,
+    /// Whether an answer is stored; if not, its deadline has passed without one.
+    pub answered: bool,
     /// When it began.
     pub started: UnixMs,
-    /// When its answer ended; none when none was stored before its deadline.
+    /// When its answer ended.
     pub ended: Option<UnixMs>,
     /// How its answer ended.
     pub ending: Ending,
@@ -142,8 +144,14 @@ pub struct WaitingRecord {
 /// What is taken in: a read, or a record that waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A read's answer, or the lack of one.
-    Read(ReadId),
+    /// A read: its answer, or the lack of one. Which of both was decided on matters, because an
+    /// answer can still come while its lack is being taken in.
+    Read {
+        /// Its number.
+        id: ReadId,
+        /// Whether there is an answer.
+        answered: bool,
+    },
     /// A record that waited, by its row.
     Waiting(i64),
 }
@@ -194,8 +202,9 @@ impl HourState {
 /// What happens to an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HourChange {
-    /// It is owed a read, not before this time; an hour that is owed already, by the earlier of
-    /// both.
+    /// It is owed a read, not before this time. One that is owed already keeps its counts, so
+    /// that an hour owed again and again does not starve the others; and it keeps its time where
+    /// a wait was imposed on it.
     Owe(Hour, UnixMs),
     /// A read of it was taken in, and it stands like this now.
     Set(HourRow),
@@ -208,13 +217,15 @@ pub struct HourRow {
     pub hour: Hour,
     /// Where it stands.
     pub state: HourState,
-    /// When it was owed last.
-    pub owed: UnixMs,
+    /// The read that owed it last.
+    pub owed_by: ReadId,
     /// Before when it is not read.
     pub not_before: UnixMs,
-    /// Doubtful reads of it since it was owed.
+    /// Reads of it since it became owed.
     pub tries: u32,
-    /// Proven reads of it that lacked a known reply, since it was owed.
+    /// The doubtful ones among them.
+    pub doubts: u32,
+    /// The proven ones among them that lacked a known reply when the hour was over.
     pub shorts: u32,
 }
 

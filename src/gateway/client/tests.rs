@@ -38,7 +38,8 @@ async fn check(
 ) {
     let name = format!("{fault:?}");
     let simulator = broken(fault).await;
-    let received = client(&simulator.base_url(), Charset::Gbk).rx(None, within).await;
+    let received =
+        client(&simulator.base_url(), Charset::Gbk).rx(None, tokio::time::sleep(within)).await;
     assert_eq!(received.ending, ending, "{name}: {received:?}");
     assert!(body_bytes.contains(&received.body.len()), "{name}: {received:?}");
     assert_eq!(
@@ -70,7 +71,8 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let body = b"elsewhere".to_vec();
     let simulator =
         broken(Fault::Answer { http_status: 302, content_type: "text/html".into(), body }).await;
-    let received = client(&simulator.base_url(), Charset::Gbk).rx(None, WITHIN).await;
+    let received =
+        client(&simulator.base_url(), Charset::Gbk).rx(None, tokio::time::sleep(WITHIN)).await;
     assert_eq!((received.http_status, received.body.as_slice()), (Some(302), &b"elsewhere"[..]));
     assert_eq!(simulator.requests().len(), 1);
 }
@@ -80,7 +82,9 @@ async fn nobody_listening_is_unanswered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let received = client(&format!("http://{address}"), Charset::Gbk).rx(None, WITHIN).await;
+    let received = client(&format!("http://{address}"), Charset::Gbk)
+        .rx(None, tokio::time::sleep(WITHIN))
+        .await;
     assert_eq!((received.ending, received.http_status), (Ending::Unanswered, None));
     assert!(received.error.is_some_and(|error| !error.contains("uid") && !error.contains("pwd")));
 }
@@ -99,7 +103,7 @@ async fn ask_raw(answer: &'static str, path: &str, charset: Charset) -> (Receive
         String::from_utf8(head).unwrap()
     });
     let hour = Some("2008-05-27_14".parse().unwrap());
-    let received = client(&base_url, charset).rx(hour, WITHIN).await;
+    let received = client(&base_url, charset).rx(hour, tokio::time::sleep(WITHIN)).await;
     (received, serving.await.unwrap())
 }
 
@@ -112,6 +116,7 @@ async fn the_end_is_announced_by_the_head_alone() {
         ("HTTP/1.1 200 OK", Ending::Connection),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity", Ending::Connection),
         ("HTTP/1.1 200 OK\r\ncontent-length: 4", Ending::Cut),
+        ("HTTP/1.1 200 OK\r\nServer : x\r\nBad Header: y\r\ncontent-length: 3", Ending::Announced),
     ] {
         let answer: &'static str = Box::leak(format!("{head}\r\n\r\n100").into_boxed_str());
         let (received, _) = ask_raw(answer, "", Charset::Gbk).await;

@@ -29,6 +29,7 @@ fn read(hour: Option<&str>, ending: Ending, body: &str) -> OpenRead {
         account: "main".to_owned(),
         hour: hour.map(|hour| hour.parse().unwrap()),
         charset: Charset::Gbk,
+        answered: true,
         started: at(NOW),
         ended: Some(at(NOW)),
         ending,
@@ -164,6 +165,8 @@ fn ids_go_on_counting() {
     // A body that came before is a cache's: its copies are known ones.
     let repeated = decide(&body, &Known { body_seen_before: true, ..known });
     assert!(repeated.replies.is_empty());
+    // It may also be the same words again: its hour will tell.
+    assert_eq!(owed(&repeated), ["2026-11-22_10"]);
 }
 
 #[test]
@@ -193,9 +196,10 @@ fn an_hour_is_whole_when_it_holds_every_known_copy() {
     let row = HourRow {
         hour: "2026-11-22_09".parse().unwrap(),
         state: HourState::Owed,
-        owed: at("2026-11-22 10:00:00"),
+        owed_by: ReadId(6),
         not_before: at("2026-11-22 10:00:00"),
         tries: 0,
+        doubts: 0,
         shorts: 0,
     };
     let body = format!("100{0}{0}", "{&}13900000001||b||2026-11-22 09:20:00||1069");

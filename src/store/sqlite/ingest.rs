@@ -8,11 +8,11 @@ use crate::reply::{Identity, Mobile};
 use crate::store::error::StoreError;
 use crate::store::read::{
     HourChange, HourRow, HourState, Ingested, Known, NewReply, Outcome, Questions, ReadId, Source,
-    Tally, WaitingRecord,
+    Tally, Verdict, WaitingRecord,
 };
 use crate::store::sqlite::accounts::routes;
 use crate::store::sqlite::reads::named;
-use crate::time::{BeijingTime, Hour, UnixMs, millis};
+use crate::time::{BeijingTime, Hour, UnixMs};
 
 /// The read's facts that the questions turn on.
 struct Facts {
@@ -40,9 +40,9 @@ pub(crate) fn take_in(
     for new in &outcome.replies {
         keep_reply(connection, facts.read, new, &subscribers, now.unix)?;
     }
-    keep_hours(connection, &facts.account, &outcome.hours, now.unix)?;
+    keep_hours(connection, &facts, &outcome.hours)?;
     match source {
-        Source::Read(_) => close_read(connection, &facts, &outcome, refusals, now)?,
+        Source::Read { .. } => close_read(connection, &facts, &outcome, refusals, now)?,
         Source::Waiting(id) => drop_waiting(connection, id)?,
     }
     Ok(Some(Ingested {
@@ -68,11 +68,12 @@ fn count_hours(outcome: &Outcome, wanted: HourState) -> usize {
 
 fn facts(connection: &Connection, source: Source) -> Result<Option<Facts>, StoreError> {
     let (sql, id) = match source {
-        Source::Read(read) => (
-            "SELECT id, account, hour, body_sha256 FROM read
-             WHERE id = ?1 AND state IN ('started', 'received')",
-            read.0,
-        ),
+        Source::Read { id, answered: true } => {
+            ("SELECT id, account, hour, body_sha256 FROM read WHERE id = ?1 AND state = 'received'", id.0)
+        }
+        Source::Read { id, answered: false } => {
+            ("SELECT id, account, hour, body_sha256 FROM read WHERE id = ?1 AND state = 'started'", id.0)
+        }
         Source::Waiting(id) => (
             "SELECT read.id, read.account, read.hour, read.body_sha256
              FROM waiting_record JOIN read ON read.id = waiting_record.read_id WHERE waiting_record.id = ?1",
@@ -113,10 +114,11 @@ fn answer(
     }
     known.last_proven_plain = connection
         .prepare_cached(
-            "SELECT max(started_ms) FROM read WHERE account = ?1 AND hour IS NULL AND verdict = 'proven' AND id < ?2",
+            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND verdict = 'proven' AND id < ?2
+             ORDER BY id DESC LIMIT 1",
         )?
-        .query_row(params![facts.account, facts.read.0], |row| row.get::<_, Option<i64>>(0))?
-        .map(UnixMs);
+        .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
+        .optional()?;
     known.refusals = connection
         .prepare_cached("SELECT refusals FROM account WHERE name = ?1")?
         .query_row([&facts.account], |row| row.get(0))?;
@@ -146,16 +148,17 @@ fn hour_row(
     hour: Hour,
 ) -> Result<Option<HourRow>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT state, owed_ms, not_before_ms, tries, shorts FROM hour WHERE account = ?1 AND hour = ?2",
+        "SELECT state, owed_by, not_before_ms, tries, doubts, shorts FROM hour WHERE account = ?1 AND hour = ?2",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(HourRow {
             hour,
             state: named(0, &row.get::<_, String>(0)?, hour_state)?,
-            owed: UnixMs(row.get(1)?),
+            owed_by: ReadId(row.get(1)?),
             not_before: UnixMs(row.get(2)?),
             tries: row.get(3)?,
-            shorts: row.get(4)?,
+            doubts: row.get(4)?,
+            shorts: row.get(5)?,
         })
     };
     Ok(statement.query_row(params![account, hour.number()], read).optional()?)
@@ -246,31 +249,40 @@ fn keep_reply(
 
 fn keep_hours(
     connection: &Connection,
-    account: &str,
+    facts: &Facts,
     changes: &[HourChange],
-    now: UnixMs,
 ) -> Result<(), StoreError> {
+    let account = &facts.account;
+    // A wait that doubtful or short reads imposed stands; one for the hour's end does not.
     let mut owe = connection.prepare_cached(
-        "INSERT INTO hour (account, hour, state, owed_ms, not_before_ms) VALUES (?1, ?2, 'owed', ?3, ?4)
-         ON CONFLICT (account, hour) DO UPDATE SET state = 'owed', owed_ms = excluded.owed_ms, tries = 0, shorts = 0,
-             not_before_ms = iif(state = 'owed', min(not_before_ms, excluded.not_before_ms), excluded.not_before_ms)",
+        "INSERT INTO hour (account, hour, state, owed_by, not_before_ms) VALUES (?1, ?2, 'owed', ?3, ?4)
+         ON CONFLICT (account, hour) DO UPDATE SET state = 'owed', owed_by = excluded.owed_by,
+             tries = iif(state = 'owed', tries, 0),
+             doubts = iif(state = 'owed', doubts, 0),
+             shorts = iif(state = 'owed', shorts, 0),
+             not_before_ms = CASE WHEN state != 'owed' THEN excluded.not_before_ms
+                                  WHEN doubts + shorts > 0 THEN not_before_ms
+                                  ELSE min(not_before_ms, excluded.not_before_ms) END",
     )?;
     let mut set = connection.prepare_cached(
-        "UPDATE hour SET state = ?3, not_before_ms = ?4, tries = ?5, shorts = ?6 WHERE account = ?1 AND hour = ?2",
+        "UPDATE hour SET state = ?3, not_before_ms = ?4, tries = ?5, doubts = ?6, shorts = ?7
+         WHERE account = ?1 AND hour = ?2",
     )?;
     for change in changes {
         match change {
             HourChange::Owe(hour, not_before) => {
-                owe.execute(params![account, hour.number(), now.0, not_before.0])?;
+                owe.execute(params![account, hour.number(), facts.read.0, not_before.0])?;
             }
             HourChange::Set(row) => {
-                let (state, not_before_ms) = (row.state.as_str(), row.not_before.0);
+                let (hour, state, not_before_ms) =
+                    (row.hour.number(), row.state.as_str(), row.not_before.0);
                 set.execute(params![
                     account,
-                    row.hour.number(),
+                    hour,
                     state,
                     not_before_ms,
                     row.tries,
+                    row.doubts,
                     row.shorts
                 ])?;
             }
@@ -316,11 +328,25 @@ fn close_read(
     if let Some(waiting) = &outcome.waiting {
         put_waiting(connection, waiting)?;
     }
-    let refused_until = outcome.pause.map(|pause| now.unix.0.saturating_add(millis(pause)));
-    let refusals = if refused_until.is_some() { refusals.saturating_add(1) } else { 0 };
+    keep_refusal(connection, &facts.account, outcome, refusals, now.unix)
+}
+
+/// Counts refusals in a row. A read that was not answered says nothing of the login.
+fn keep_refusal(
+    connection: &Connection,
+    account: &str,
+    outcome: &Outcome,
+    refusals: u32,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    let (refusals, until) = match outcome.pause {
+        Some(pause) => (refusals.saturating_add(1), Some(now.after(pause).0)),
+        None if outcome.verdict == Verdict::Proven || outcome.status.is_some() => (0, None),
+        None => return Ok(()),
+    };
     connection
         .prepare_cached("UPDATE account SET refusals = ?2, refused_until_ms = ?3 WHERE name = ?1")?
-        .execute(params![facts.account, refusals, refused_until])?;
+        .execute(params![account, refusals, until])?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Reads before and after their request: begun, received, open, and what the planner asks.
 
+use std::time::Duration;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -12,6 +14,10 @@ use crate::store::read::{AccountView, Begin, OpenRead, ReadId, ReadRequest};
 use crate::store::slot::Slot;
 use crate::store::sqlite::accounts::{put_slot, slot};
 use crate::time::{Hour, UnixMs};
+
+/// How long after its timeout a read is still not called unanswered: time to put on disk what
+/// came until then. No longer than the interval, so that it delays no other read.
+const ANSWER_SLACK: Duration = Duration::from_secs(30);
 
 /// Takes the slot and writes the read's row, or says how long the slot is taken.
 pub(crate) fn begin(
@@ -26,7 +32,7 @@ pub(crate) fn begin(
             return Ok(Begin::Busy(wait));
         }
     }
-    let deadline = now.after(request.timeout);
+    let deadline = now.after(request.timeout + ANSWER_SLACK.min(request.min_interval));
     connection.prepare_cached(
         "INSERT INTO read (account, hour, state, charset, started_ms, deadline_boot, deadline_boot_ms)
          VALUES (?1, ?2, 'started', ?3, ?4, ?5, ?6)",
@@ -57,7 +63,7 @@ pub(crate) fn abandon(
     let account = account_of(connection, read)?;
     match slot(connection, &account)? {
         Some((_, Some(holder))) if holder == read && changed == 1 => {
-            put_slot(connection, &account, &Slot::taken(now, std::time::Duration::ZERO), None)
+            put_slot(connection, &account, &Slot::taken(now, Duration::ZERO), None)
         }
         _ => Ok(()),
     }
@@ -70,13 +76,13 @@ pub(crate) fn finish(
     read: ReadId,
     received: &Received,
     now: &Moment,
-    min_interval: std::time::Duration,
+    min_interval: Duration,
 ) -> Result<(), StoreError> {
     let digest = (!received.body.is_empty()).then(|| Sha256::digest(&received.body).to_vec());
     connection.prepare_cached(
         "UPDATE read SET state = 'received', ended_ms = ?2, ending = ?3, http_status = ?4, error = ?5, body = ?6,
                 body_sha256 = ?7
-         WHERE id = ?1 AND state IN ('started', 'unanswered')",
+         WHERE id = ?1 AND state IN ('started', 'unanswered', 'abandoned')",
     )?
     .execute(params![
         read.0,
@@ -132,6 +138,7 @@ fn open_read(row: &Row<'_>) -> rusqlite::Result<OpenRead> {
         id: ReadId(row.get(0)?),
         account: row.get(1)?,
         hour: row.get::<_, Option<i64>>(2)?.map(Hour::from_number),
+        answered: ending.is_some(),
         charset: named(3, &row.get::<_, String>(3)?, Charset::from_name)?,
         started: UnixMs(row.get(4)?),
         ended: row.get::<_, Option<i64>>(5)?.map(UnixMs),
@@ -151,10 +158,9 @@ pub(super) fn named<T>(
     name: &str,
     read: impl Fn(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    let unknown = || {
-        let words = format!("an unknown word: {name:?}");
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, words.into())
-    };
+    // Without the word: it may be a number.
+    let unknown =
+        || rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "an unknown word".into());
     read(name).ok_or_else(unknown)
 }
 
@@ -165,8 +171,12 @@ pub(crate) fn view(
     now: &Moment,
 ) -> Result<AccountView, StoreError> {
     let last_plain = connection
-        .prepare_cached("SELECT max(started_ms) FROM read WHERE account = ?1 AND hour IS NULL AND state != 'abandoned'")?
-        .query_row([account], |row| row.get::<_, Option<i64>>(0))?;
+        .prepare_cached(
+            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND state != 'abandoned'
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([account], |row| row.get(0))
+        .optional()?;
     let last_hour: Option<Option<i64>> = connection
         .prepare_cached("SELECT hour FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id DESC LIMIT 1")?
         .query_row([account], |row| row.get(0))

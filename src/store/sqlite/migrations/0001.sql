@@ -42,7 +42,7 @@ CREATE TABLE read (
 ) STRICT;
 CREATE INDEX read_account ON read (account);
 CREATE INDEX read_open ON read (account) WHERE state IN ('started', 'received');
-CREATE INDEX read_plain ON read (account, started_ms) WHERE hour IS NULL;
+CREATE INDEX read_plain ON read (account, verdict) WHERE hour IS NULL;
 CREATE INDEX read_body ON read (account, body_sha256) WHERE hour IS NULL AND body_sha256 IS NOT NULL;
 
 -- A stretch of a body that is no record, with its bytes.
@@ -54,14 +54,17 @@ CREATE TABLE fault (
     bytes   BLOB NOT NULL
 ) STRICT;
 
--- An hour that is owed a read by `time`, or was given one.
+-- An hour that is owed a read by `time`, or was given one. `owed_by` is the read that owed it
+-- last; `tries` counts the reads of it since it became owed, `doubts` the doubtful ones among
+-- them, `shorts` those that lacked a known reply.
 CREATE TABLE hour (
     account       TEXT NOT NULL REFERENCES account (name),
     hour          INTEGER NOT NULL,
     state         TEXT NOT NULL CHECK (state IN ('owed', 'verified', 'given_up')),
-    owed_ms       INTEGER NOT NULL,
+    owed_by       INTEGER NOT NULL,
     not_before_ms INTEGER NOT NULL,
     tries         INTEGER NOT NULL DEFAULT 0,
+    doubts        INTEGER NOT NULL DEFAULT 0,
     shorts        INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (account, hour)
 ) STRICT, WITHOUT ROWID;
