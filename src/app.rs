@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, SubscriberConfig};
@@ -30,6 +30,9 @@ use crate::time::format_duration;
 /// How long a run that ends by itself waits for an account's slot: whoever starts it every ten
 /// minutes finds the slot of the last time taken for as long as that read took.
 const ONCE_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// How often the store is looked over.
+const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// A service that is built and not yet running.
 pub struct App {
@@ -56,8 +59,8 @@ impl App {
         let store = Store::open(&config.store.path, OpenMode::Create)?;
         let accounts =
             config.accounts.iter().map(|account| account_spec(&config, account)).collect();
-        store.put_accounts(accounts).await?;
-        store.put_subscribers(config.subscribers.iter().map(subscriber_spec).collect()).await?;
+        let subscribers = config.subscribers.iter().map(subscriber_spec).collect();
+        store.put_configuration(accounts, subscribers).await?;
         for account in &config.accounts {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
@@ -124,12 +127,15 @@ impl App {
             heartbeat.run(beat_stop).await;
             Ok(())
         });
+        let (store, clock, upkeep_stop) = (self.store.clone(), self.clock.clone(), stop.clone());
+        tasks.spawn("upkeep".to_owned(), async move {
+            upkeep_stop.run_until_cancelled(keep_up(store, clock)).await;
+            Ok(())
+        });
         let store = self.store.clone();
         tasks.spawn("store watch".to_owned(), async move {
-            match watch_stop.run_until_cancelled(store.watch()).await {
-                Some(ended) => Ok(ended?),
-                None => Ok(()),
-            }
+            watch_stop.run_until_cancelled(store.watch()).await;
+            Ok(())
         });
         let store = self.store.clone();
         tasks.spawn("server".to_owned(), async move {
@@ -139,32 +145,37 @@ impl App {
     }
 
     /// Reads each account once, if its slot is free or soon will be, delivers what is due, and
-    /// ends. Failed deliveries keep their time.
+    /// ends. Failed deliveries keep their time. Told to stop, it ends what is under way only.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn run_once(self) -> anyhow::Result<Once> {
+    pub async fn run_once(self, stop: &CancellationToken) -> anyhow::Result<Once> {
         let mut once = Once::default();
-        for config in &self.config.accounts {
+        for config in self.config.accounts.iter().take_while(|_| !stop.is_cancelled()) {
             let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
-            if !self.read_once(&reader, config).await? {
+            if !self.read_once(&reader, config, stop).await? {
                 once.reads_failed += 1;
             }
         }
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
-            once.attempts_failed += worker.run_once().await?;
+            once.attempts_failed += worker.run_once(stop).await?;
         }
         Ok(once)
     }
 
     /// Whether the account's read went well, or was not due.
-    async fn read_once(&self, reader: &Reader, config: &AccountConfig) -> anyhow::Result<bool> {
+    async fn read_once(
+        &self,
+        reader: &Reader,
+        config: &AccountConfig,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<bool> {
         let mut result = reader.step_once().await?;
         if let ReadResult::NotNow(wait) = result
             && wait <= ONCE_WAIT_MAX
+            && stop.run_until_cancelled(self.clock.sleep(wait)).await.is_some()
         {
-            self.clock.sleep(wait).await;
             result = reader.step_once().await?;
         }
         Ok(match result {
@@ -180,6 +191,20 @@ impl App {
             ReadResult::TakenElsewhere => true,
             ReadResult::Abandoned => false,
         })
+    }
+}
+
+/// Sees now and then that nothing waits for a time that only a wrong clock could have set.
+async fn keep_up(store: Store, clock: Clock) {
+    loop {
+        match store.mend_times(clock.now().unix).await {
+            Ok(0) => {}
+            Ok(mended) => {
+                warn!(mended, "times far in the future were set to now: the clock was wrong")
+            }
+            Err(error) => warn!(%error, "cannot look for times that a wrong clock set"),
+        }
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
     }
 }
 

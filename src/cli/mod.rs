@@ -7,6 +7,7 @@ mod output;
 mod poll;
 mod replay;
 mod run;
+mod signals;
 
 use std::path::PathBuf;
 

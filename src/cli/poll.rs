@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{load, output};
+use crate::cli::{load, output, signals};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::intake::plan;
@@ -47,8 +47,9 @@ pub(super) async fn poll(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         }
     }
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    let stop = signals::listen().map_err(anyhow::Error::from)?;
     let mut worst = Exit::Done;
-    for account in config.accounts {
+    for account in config.accounts.into_iter().take_while(|_| !stop.is_cancelled()) {
         let name = account.name.clone();
         let polled = poll_account(&store, account).await?;
         if arguments.json {
@@ -72,6 +73,7 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
     }
     let clock = Clock::system();
     TakeIn::new(store.clone(), clock.clone()).open(&name).await?;
+    store.anchor_slot(&name, clock.now()).await?;
     let now = clock.now();
     let view = store.view(&name, now.clone()).await?;
     let blocked = plan::blocked_for(&view, &now);

@@ -1,5 +1,6 @@
 //! The sections `[[account]]`: gateways that replies are read from.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -90,6 +91,9 @@ const SCHEMES: [(&str, PasswordScheme); 2] =
     [("md5", PasswordScheme::Md5), ("md5-with-uid", PasswordScheme::Md5WithUid)];
 const CHARSETS: [(&str, Charset); 2] = [("gbk", Charset::Gbk), ("utf-8", Charset::Utf8)];
 
+/// The boxes that are read: gateway and account there.
+type Boxes = BTreeSet<(String, String)>;
+
 /// Reads every account. The names are also those of accounts with other faults, so that a
 /// subscriber that names one is not blamed.
 pub(super) fn read_all(
@@ -101,7 +105,8 @@ pub(super) fn read_all(
     if tables.as_ref().is_some_and(Vec::is_empty) {
         top.missing_in_file("no [[account]]: there is nothing to read replies from");
     }
-    let read = |(number, table)| read(top.item(KIND, number, table), &mut names, vault);
+    let mut boxes = Boxes::default();
+    let read = |(number, table)| read(top.item(KIND, number, table), &mut names, &mut boxes, vault);
     let accounts = tables.into_iter().flatten().enumerate().filter_map(read).collect();
     (accounts, names)
 }
@@ -109,11 +114,17 @@ pub(super) fn read_all(
 fn read(
     mut section: Section<'_, '_>,
     names: &mut Names,
+    boxes: &mut Boxes,
     vault: &Vault<'_>,
 ) -> Option<AccountConfig> {
     let name = names.read(&mut section);
     let base_url = section.required("base_url", |value| value.parse(urls::base_url));
     let uid = section.required("uid", |value| value.parse(uid));
+    if let (Some(url), Some(uid)) = (&base_url, &uid)
+        && !boxes.insert((url.to_string(), uid.clone()))
+    {
+        section.wrong("uid", "is read by another account here: both would empty one box");
+    }
     let pwd = pwd(&mut section, uid.as_deref(), vault);
     let schedule = section.read("schedule", |value| value.parse(Cron::parse));
     let is_local = base_url.as_ref().is_none_or(urls::is_loopback);

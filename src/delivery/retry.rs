@@ -36,7 +36,8 @@ pub fn after_failure(rules: Rules<'_>, failure: Failure) -> (Next, String) {
     let index = (failure.attempt as usize).saturating_sub(1);
     let wait = rules.waits.get(index).or(rules.waits.last()).copied().unwrap_or_default();
     let due = failure.now.after(wait.mul_f64(1.0 + JITTER * failure.dice.clamp(0.0, 1.0)));
-    if due > failure.created.after(rules.give_up) {
+    // Never at the first failure: the machine may have been off for longer than that.
+    if failure.attempt > 1 && due > failure.created.after(rules.give_up) {
         let words = format!(
             "given up after {} attempts: the next would come more than {} after the delivery was made",
             failure.attempt,
@@ -88,5 +89,6 @@ mod tests {
         check(4, 1_800, 0.0, Some(1_800));
         check(4, 1_801, 0.0, None);
         check(4, 1_800, 0.1, None);
+        check(1, 1_000_000, 0.0, Some(5));
     }
 }

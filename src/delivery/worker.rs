@@ -120,12 +120,13 @@ impl Worker {
     ///
     /// # Errors
     /// The store's own.
-    pub async fn run_once(&self) -> Result<usize, StoreError> {
+    pub async fn run_once(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
         let started = self.sender.clock.now().unix;
         let mut failures = 0;
         let mut under_way = JoinSet::new();
         loop {
-            let claims = self.claim(started, self.free(&under_way)).await?;
+            let free = if stop.is_cancelled() { 0 } else { self.free(&under_way) };
+            let claims = self.claim(started, free).await?;
             self.send(claims, &mut under_way);
             match under_way.join_next().await {
                 Some(Ok(delivered)) => failures += usize::from(!delivered),
@@ -324,7 +325,8 @@ fn client(config: &SubscriberConfig) -> Result<reqwest::Client, reqwest::Error> 
         .referer(false)
         .no_proxy();
     if !config.allow_private {
-        builder = builder.dns_resolver(GuardedResolver);
+        let proxy = config.proxy.as_ref().and_then(|proxy| proxy.host_str()).map(str::to_owned);
+        builder = builder.dns_resolver(GuardedResolver { proxy });
     }
     if let Some(proxy) = &config.proxy {
         builder = builder.proxy(reqwest::Proxy::all(proxy.as_str())?);

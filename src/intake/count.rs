@@ -7,6 +7,8 @@
 //! re-read adds none, and a read that broke before the gateway let go of its replies adds none
 //! when they come again.
 
+use std::collections::HashMap;
+
 use crate::store::read::Tally;
 
 /// What the copies in a body prove.
@@ -49,34 +51,47 @@ pub fn count(known: &Tally, copies: u32, gateways: &[String], body: Body) -> Cou
 /// these are too few, those of the last copies.
 fn new_gateways(known: &[String], copies: &[String], wanted: u32) -> Vec<String> {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-    let (unpaired, paired) = unpaired(known, copies);
-    let mut new: Vec<String> = unpaired.into_iter().take(wanted).collect();
-    let missing = wanted - new.len();
-    new.extend(paired.into_iter().rev().take(missing));
+    if wanted == 0 {
+        return Vec::new();
+    }
+    let mut new = unpaired(known, copies);
+    new.truncate(wanted);
     let last = copies.last().cloned().unwrap_or_default();
     new.resize(wanted, last);
     new
 }
 
+/// Numbers that are compared each with each: more equal texts than that within one second no
+/// person writes, and a forged body must not hold up the store.
+const COMPARED_MAX: usize = 64;
+
 /// Pairs copies with known replies by equal gateway numbers, then by one being the beginning of
-/// the other (a number may have been cut), then by order. The copies left over, and the others.
-fn unpaired(known: &[String], copies: &[String]) -> (Vec<String>, Vec<String>) {
-    let mut known: Vec<&String> = known.iter().collect();
-    let mut copies: Vec<&String> = copies.iter().collect();
-    let mut paired = Vec::new();
-    let rules: [fn(&str, &str) -> bool; 3] =
-        [|a, b| a == b, |a, b| a.starts_with(b) || b.starts_with(a), |_, _| true];
-    for rule in rules {
-        copies.retain(|copy| match known.iter().position(|reply| rule(reply, copy)) {
-            Some(at) => {
-                known.remove(at);
-                paired.push((*copy).clone());
-                false
-            }
-            None => true,
+/// the other (a number may have been cut), then by order. Gives the copies left over.
+fn unpaired(known: &[String], copies: &[String]) -> Vec<String> {
+    let mut known_left: HashMap<&str, usize> = HashMap::new();
+    for gateway in known {
+        *known_left.entry(gateway).or_default() += 1;
+    }
+    let mut left: Vec<&String> = Vec::new();
+    for copy in copies {
+        match known_left.get_mut(copy.as_str()) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => left.push(copy),
+        }
+    }
+    let mut unequal: Vec<&str> = known_left
+        .into_iter()
+        .flat_map(|(gateway, count)| std::iter::repeat_n(gateway, count))
+        .collect();
+    if unequal.len().max(left.len()) <= COMPARED_MAX {
+        left.retain(|copy| {
+            let begins =
+                |reply: &&str| copy.starts_with(*reply) || reply.starts_with(copy.as_str());
+            let pair = unequal.iter().position(begins);
+            pair.map(|at| unequal.swap_remove(at)).is_none()
         });
     }
-    (copies.into_iter().cloned().collect(), paired)
+    left.into_iter().skip(unequal.len()).cloned().collect()
 }
 
 #[cfg(test)]
@@ -108,6 +123,16 @@ mod tests {
         // A read that broke before the gateway let go, and its replies again.
         check(&[(Single, 2), (Disjoint, 2)], &[2, 2]);
         check(&[(Single, 2), (Single, 1), (Disjoint, 2), (Disjoint, 1)], &[2, 2, 2, 3]);
+    }
+
+    #[test]
+    fn many_equal_records_of_different_numbers_are_paired_by_order() {
+        let numbers =
+            |from: u32, to: u32| (from..to).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            new_gateways(&numbers(0, 1_000), &numbers(1_000, 2_500), 500),
+            numbers(2_000, 2_500)
+        );
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod health;
 
+use std::future::IntoFuture;
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -10,11 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
 
+/// How long requests under way may take to end when the service does.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
 /// Serves until told to stop.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, store: Store, stop: CancellationToken) -> io::Result<()> {
     let router = Router::new().merge(health::routes()).with_state(store);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    tokio::select! {
+        served = serving.into_future() => served,
+        // A request that is half sent must not hold up the end.
+        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN_MAX).await } => Ok(()),
+    }
 }

@@ -26,7 +26,7 @@ use crate::store::read::{
 };
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::engine::OpenMode;
-use crate::store::sqlite::{accounts, deliveries, figures, ingest, reads};
+use crate::store::sqlite::{accounts, deliveries, figures, ingest, reads, upkeep};
 use crate::time::UnixMs;
 
 /// How often the store is asked whether another process wrote to it.
@@ -55,17 +55,14 @@ impl Store {
         self.changes.subscribe()
     }
 
-    /// Looks out for what other processes write, for ever.
-    ///
-    /// # Errors
-    /// When the store can no longer be read.
-    pub async fn watch(&self) -> Result<(), StoreError> {
-        let watcher = self.engine.dedicated_reader()?;
-        let mut last = figures::data_version(&watcher)?;
+    /// Looks out for what other processes write, for ever. Where looking fails, whoever waits is
+    /// woken all the same: they find out for themselves.
+    pub async fn watch(&self) {
+        let mut last = None;
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            let version = figures::data_version(&watcher)?;
-            if version != last {
+            let version = self.engine.data_version().await.ok();
+            if version.is_none() || version != last {
                 self.changed();
             }
             last = version;
@@ -76,25 +73,34 @@ impl Store {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Writes the configured accounts over those that were.
+    /// Writes the configured accounts and subscribers over those that were.
     ///
     /// # Errors
     /// Besides the store's own, when an account was begun under another id key.
-    pub async fn put_accounts(&self, accounts: Vec<AccountSpec>) -> Result<(), StoreError> {
-        self.engine.write(move |connection| accounts::put_accounts(connection, &accounts)).await
+    pub async fn put_configuration(
+        &self,
+        accounts: Vec<AccountSpec>,
+        subscribers: Vec<SubscriberSpec>,
+    ) -> Result<(), StoreError> {
+        let act = move |connection: &_| {
+            accounts::put_accounts(connection, &accounts)?;
+            accounts::put_subscribers(connection, &subscribers)
+        };
+        self.engine.write(act).await
     }
 
-    /// Writes the configured subscribers over those that were.
+    /// Sets to now what waits for a time further off than any that is ever imposed: it was set
+    /// when the clock was wrong. Says how many there were.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn put_subscribers(
-        &self,
-        subscribers: Vec<SubscriberSpec>,
-    ) -> Result<(), StoreError> {
-        self.engine
-            .write(move |connection| accounts::put_subscribers(connection, &subscribers))
-            .await
+    pub async fn mend_times(&self, now: UnixMs) -> Result<usize, StoreError> {
+        let mended =
+            self.engine.write(move |connection| upkeep::mend_times(connection, now)).await?;
+        if mended > 0 {
+            self.changed();
+        }
+        Ok(mended)
     }
 
     /// The settings with which an account's replies are kept, and the key of their ids; none
@@ -288,7 +294,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.engine.read(|connection| figures::data_version(connection).map(drop)).await
+        self.engine.read(figures::ping).await
     }
 
     /// Counts everything.

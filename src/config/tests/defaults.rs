@@ -228,7 +228,7 @@ fn without_secrets_placeholders_stand_in() {
         [[account]]
         name = "b"
         base_url = "http://http.c123.com"
-        uid = "9999"
+        uid = "9998"
         password_md5 = { file = "/none" }
         [[subscriber]]
         name = "crm"

@@ -11,9 +11,14 @@ fn of_names() {
     }
     check(&account(&format!("\"{}\"", "a".repeat(64))), &[]);
     check(&ACCOUNT.replace("name = \"main\"\n", ""), &["1:1: account[0]: name: missing"]);
+    let uid = |account: &str, uid: &str| account.replace("9999", uid);
     check(
-        &format!("{ACCOUNT}{}{ACCOUNT}", account("\"other\"")),
+        &format!("{ACCOUNT}{}{}", uid(&account("\"other\""), "1"), uid(ACCOUNT, "2")),
         &["12:8: account \"main\": name: is taken by the one of line 2"],
+    );
+    check(
+        &format!("{ACCOUNT}{}", account("\"other\"")),
+        &["9:7: account \"other\": uid: is read by another account here: both would empty one box"],
     );
     check(
         &format!("{ACCOUNT}{SUBSCRIBER}{SUBSCRIBER}"),

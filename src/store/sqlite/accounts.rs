@@ -47,7 +47,22 @@ pub(crate) fn put_accounts(
                      refused_until_ms = iif(login = excluded.login, refused_until_ms, NULL)",
             )?
             .execute(params![account.name, key.as_bytes(), to_json(&account.settings)?, account.login.as_bytes()])?;
+        inherit_slot(connection, account)?;
     }
+    Ok(())
+}
+
+/// An account under a new name waits as it did under its former one: the gateway knows it by its
+/// login.
+fn inherit_slot(connection: &Connection, account: &AccountSpec) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE account SET (slot_boot, slot_boot_ms, slot_unix_ms, slot_wait_ms) =
+                 (SELECT slot_boot, slot_boot_ms, slot_unix_ms, slot_wait_ms FROM account
+                  WHERE login = ?2 AND slot_boot IS NOT NULL ORDER BY slot_unix_ms DESC LIMIT 1)
+             WHERE name = ?1 AND slot_boot IS NULL",
+        )?
+        .execute(params![account.name, account.login.as_bytes()])?;
     Ok(())
 }
 

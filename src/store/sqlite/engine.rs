@@ -40,6 +40,7 @@ pub(crate) struct Engine {
     path: PathBuf,
     acts: mpsc::Sender<Act>,
     readers: Arc<Mutex<Vec<Connection>>>,
+    watcher: Arc<Mutex<Option<Connection>>>,
 }
 
 /// Whether a store may be made where there is none.
@@ -68,7 +69,7 @@ impl Engine {
             .name("store-writer".to_owned())
             .spawn(move || write_groups(&writer, queue))
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), acts, readers: Arc::default() })
+        Ok(Self { path: path.to_owned(), acts, readers: Arc::default(), watcher: Arc::default() })
     }
 
     /// Where the file is.
@@ -113,9 +114,21 @@ impl Engine {
         tokio::task::spawn_blocking(run).await.map_err(|_| StoreError::Closed)?
     }
 
-    /// A connection of the caller's own, that sees when others commit.
-    pub(crate) fn dedicated_reader(&self) -> Result<Connection, StoreError> {
-        connect(&self.path)
+    /// A number that changes whenever something was committed, by whichever process.
+    pub(crate) async fn data_version(&self) -> Result<i64, StoreError> {
+        let engine = self.clone();
+        let look = move || {
+            let mut kept = engine.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+            // Only one connection's own numbers can be compared, so it is always the same one.
+            let watcher = match kept.take() {
+                Some(watcher) => watcher,
+                None => connect(&engine.path)?,
+            };
+            let version = watcher.pragma_query_value(None, "data_version", |row| row.get(0))?;
+            *kept = Some(watcher);
+            Ok(version)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|_| StoreError::Closed)?
     }
 
     fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

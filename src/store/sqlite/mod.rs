@@ -7,3 +7,4 @@ pub(crate) mod figures;
 pub(crate) mod ingest;
 pub(crate) mod reads;
 mod schema;
+pub(crate) mod upkeep;

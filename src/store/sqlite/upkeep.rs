@@ -1,0 +1,37 @@
+//! What keeps a store well over the years.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use crate::store::error::StoreError;
+use crate::time::UnixMs;
+
+/// Longer than the longest wait between two attempts: seven days, and a fifth for jitter.
+const DELIVERY_WAIT_MAX: Duration = Duration::from_hours(9 * 24);
+/// Longer than any lease: the longest timeout is five minutes.
+const LEASE_MAX: Duration = Duration::from_hours(1);
+/// Longer than the longest wait for an hour: a day, or until an hour to come has settled.
+const HOUR_WAIT_MAX: Duration = Duration::from_hours(27);
+/// Longer than two of the longest intervals, for which a record waits.
+const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
+
+/// Sets to now every time that is further off than any wait that is ever imposed.
+pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
+    let mend = |sql: &str, longest: Duration| {
+        connection.prepare_cached(sql)?.execute(params![now.0, now.after(longest).0])
+    };
+    let deliveries = mend(
+        "UPDATE delivery SET due_ms = ?1 WHERE state = 'waiting' AND due_ms > ?2",
+        DELIVERY_WAIT_MAX,
+    )?;
+    let leases =
+        mend("UPDATE delivery SET due_ms = ?1 WHERE state = 'sending' AND due_ms > ?2", LEASE_MAX)?;
+    let hours = mend(
+        "UPDATE hour SET not_before_ms = ?1 WHERE state = 'owed' AND not_before_ms > ?2",
+        HOUR_WAIT_MAX,
+    )?;
+    let records =
+        mend("UPDATE waiting_record SET release_ms = ?1 WHERE release_ms > ?2", RECORD_WAIT_MAX)?;
+    Ok(deliveries + leases + hours + records)
+}
