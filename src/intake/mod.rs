@@ -14,3 +14,6 @@ pub mod plan;
 pub mod reader;
 pub mod take_in;
 pub mod verdict;
+
+#[cfg(test)]
+mod tests;

@@ -181,12 +181,15 @@ pub(crate) fn view(
         .prepare_cached("SELECT hour FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id DESC LIMIT 1")?
         .query_row([account], |row| row.get(0))
         .optional()?;
+    // Fewest tries first, then the newest; but the hour that still runs, once tried, comes behind
+    // those that are over: reading it again and again settles nothing and starves them.
+    let current = now.unix.beijing().hour();
     let owed = connection
         .prepare_cached(
             "SELECT hour FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2
-             ORDER BY tries, hour DESC LIMIT 1",
+             ORDER BY tries > 0 AND hour >= ?3, tries, hour DESC LIMIT 1",
         )?
-        .query_row(params![account, now.unix.0], |row| row.get(0))
+        .query_row(params![account, now.unix.0, current.number()], |row| row.get(0))
         .optional()?;
     let next_owed = connection
         .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2")?

@@ -1,0 +1,229 @@
+//! An account's life in virtual time: the planner, the store and what is decided of answers,
+//! with every clock, wait and answer made up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::config::Cron;
+use crate::gateway::charset::Charset;
+use crate::gateway::client::{Ending, Received};
+use crate::intake::ingest::{self, Account};
+use crate::intake::plan::{self, Step};
+use crate::reply::IdKey;
+use crate::route::Route;
+use crate::store::delivery::SubscriberSpec;
+use crate::store::read::{
+    AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
+};
+use crate::store::{OpenMode, Store};
+use crate::time::{BeijingTime, Hour, UnixMs};
+
+const INTERVAL: Duration = Duration::from_mins(10);
+const TIMEOUT: Duration = Duration::from_mins(5);
+const RECORD: &str = "100{&}13900000001||TD||2026-11-22 09:59:58||1069";
+
+struct Life {
+    store: Store,
+    now: Moment,
+    _folder: tempfile::TempDir,
+}
+
+fn at(text: &str) -> UnixMs {
+    text.parse::<BeijingTime>().unwrap().unix_ms()
+}
+
+fn settings() -> AccountSettings {
+    AccountSettings { number: None, min_interval: INTERVAL, recover: Duration::from_hours(24) }
+}
+
+fn answer(ending: Ending, body: &str) -> Received {
+    let http_status = (ending != Ending::Unanswered).then_some(200);
+    Received { http_status, ending, body: body.as_bytes().to_vec(), error: None }
+}
+
+impl Life {
+    async fn begin() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap();
+        let key = IdKey::from_secret(b"a key");
+        let account = AccountSpec {
+            name: "main".to_owned(),
+            settings: settings(),
+            configured_key: None,
+            derived_key: key.clone(),
+            login: key,
+        };
+        let subscriber =
+            SubscriberSpec { name: "crm".to_owned(), route: Route::default(), enabled: true };
+        store.put_configuration(vec![account], vec![subscriber]).await.unwrap();
+        let now = Moment { unix: at("2026-11-22 10:00:00"), boot_ms: 0, boot: Arc::from("a") };
+        Self { store, now, _folder: folder }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now = self.now.after(span);
+    }
+
+    /// Begins a read, which must be possible.
+    async fn ask(&self, hour: Option<Hour>) -> ReadId {
+        let request = ReadRequest {
+            account: "main".to_owned(),
+            hour,
+            charset: Charset::Gbk,
+            timeout: TIMEOUT,
+            min_interval: INTERVAL,
+            room: 0,
+        };
+        match self.store.begin_read(request, self.now.clone()).await.unwrap() {
+            Begin::Begun(read) => read,
+            Begin::Busy(wait) => panic!("the slot is taken for {wait:?}"),
+        }
+    }
+
+    async fn answered(&self, read: ReadId, received: Received) {
+        self.store.finish_read(read, received, self.now.clone(), INTERVAL).await.unwrap();
+    }
+
+    /// Parses what there is of a read now; what the parts come to is decided later.
+    async fn prepare(&self, read: ReadId) -> (Source, ingest::Prepared) {
+        let open = self.store.open_read(read).await.unwrap().unwrap();
+        let source = Source::Read { id: read, answered: open.answered };
+        let account = Account {
+            name: "main".to_owned(),
+            settings: settings(),
+            key: IdKey::from_secret(b"a key"),
+        };
+        (source, ingest::prepare(&open, account, self.now.unix))
+    }
+
+    async fn decide(&self, (source, prepared): (Source, ingest::Prepared)) -> Option<Ingested> {
+        let questions = prepared.questions();
+        let decide = move |known| prepared.decide(&known);
+        self.store.take_in(source, questions, decide, self.now.clone()).await.unwrap()
+    }
+
+    async fn read(&mut self, hour: Option<Hour>, received: Received) -> Ingested {
+        let read = self.ask(hour).await;
+        self.pass(Duration::from_secs(2));
+        self.answered(read, received).await;
+        self.decide(self.prepare(read).await).await.unwrap()
+    }
+
+    /// Lives by the planner for so long; every read is answered alike. Gives what was asked when.
+    async fn live(&mut self, span: Duration, received: &Received) -> Vec<(UnixMs, Option<Hour>)> {
+        let schedule = Cron::parse("0 */10 * * * *").unwrap();
+        let end = self.now.after(span);
+        let mut asked = Vec::new();
+        while self.now.unix < end.unix {
+            let view = self.store.view("main", self.now.clone()).await.unwrap();
+            let hour = match plan::next_step(&view, &schedule, false, &self.now) {
+                Step::Rest(rest) => {
+                    self.pass(rest.max(Duration::from_secs(1)));
+                    continue;
+                }
+                Step::Plain => None,
+                Step::Hour(hour) => Some(hour),
+            };
+            asked.push((self.now.unix, hour));
+            self.read(hour, received.clone()).await;
+        }
+        asked
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_is_ever_proven_every_hour_is_read_after_its_end_all_the_same() {
+    let mut life = Life::begin().await;
+    let first = life.now.unix;
+    let asked = life.live(Duration::from_hours(30), &answer(Ending::Connection, "")).await;
+    let settled =
+        |hour: &Hour| asked.iter().any(|(when, read)| *read == Some(*hour) && *when > hour.end());
+    let last = life.now.unix.before(Duration::from_hours(12)).beijing().hour();
+    let hours: Vec<Hour> =
+        first.before(Duration::from_hours(24)).beijing().hour().through(last).collect();
+    let missed: Vec<String> =
+        hours.iter().filter(|hour| !settled(hour)).map(Hour::to_string).collect();
+    assert!(missed.is_empty(), "never read when over: {missed:?}");
+    let plain = asked.iter().filter(|(_, hour)| hour.is_none()).count();
+    assert!(plain * 5 >= asked.len() * 2, "{plain} of {} reads were plain", asked.len());
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_well_again_ends_what_is_owed() {
+    let mut life = Life::begin().await;
+    life.live(Duration::from_hours(3), &answer(Ending::Unanswered, "")).await;
+    assert!(life.store.figures().await.unwrap().hours_owed > 24);
+    life.live(Duration::from_hours(24), &answer(Ending::Announced, "")).await;
+    assert_eq!(life.store.figures().await.unwrap().hours_owed, 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_while_its_lack_is_taken_in_is_not_lost() {
+    let mut life = Life::begin().await;
+    let read = life.ask(None).await;
+    assert!(life.store.open_reads("main", life.now.clone()).await.unwrap().is_empty());
+    life.pass(TIMEOUT + INTERVAL);
+    assert_eq!(life.store.open_reads("main", life.now.clone()).await.unwrap(), [read]);
+    let lack = life.prepare(read).await;
+    life.answered(read, answer(Ending::TimedOut, &format!("{RECORD}{{&}}"))).await;
+    assert_eq!(life.decide(lack).await, None);
+    let late = life.prepare(read).await;
+    assert_eq!(life.decide(late).await.unwrap().new, 1);
+}
+
+#[tokio::test]
+async fn a_late_answer_overrides_what_its_read_was_taken_for() {
+    let mut life = Life::begin().await;
+    let read = life.ask(None).await;
+    life.pass(TIMEOUT + INTERVAL);
+    let ingested = life.decide(life.prepare(read).await).await.unwrap();
+    assert_eq!(ingested.verdict.reason(), Some("never_answered"));
+    life.answered(read, answer(Ending::Announced, RECORD)).await;
+    let ingested = life.decide(life.prepare(read).await).await.unwrap();
+    assert_eq!((ingested.verdict.as_str(), ingested.new), ("proven", 1));
+}
+
+#[tokio::test]
+async fn taking_in_twice_keeps_once() {
+    let mut life = Life::begin().await;
+    let read = life.ask(None).await;
+    life.pass(Duration::from_secs(2));
+    life.answered(read, answer(Ending::Announced, RECORD)).await;
+    let (one, other) = (life.prepare(read).await, life.prepare(read).await);
+    assert_eq!(life.decide(one).await.unwrap().new, 1);
+    assert_eq!(life.decide(other).await, None);
+    let figures = life.store.figures().await.unwrap();
+    assert_eq!((figures.replies, figures.deliveries), (1, 1));
+}
+
+#[tokio::test]
+async fn times_that_a_wrong_clock_set_are_mended() {
+    let mut life = Life::begin().await;
+    let right = life.now.clone();
+    life.now.unix = at("2036-01-01 00:00:00");
+    life.read(None, answer(Ending::Cut, &format!("{RECORD}{{&}}"))).await;
+    let later = right.unix.after(Duration::from_mins(1));
+    assert!(life.store.claim("crm", later, later, 9).await.unwrap().is_empty());
+    assert!(life.store.mend_times(right.unix).await.unwrap() > 1);
+    assert_eq!(life.store.mend_times(right.unix).await.unwrap(), 0);
+    assert_eq!(life.store.claim("crm", later, later, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_slot_outlives_its_process_and_a_read_that_was_not_sent_gives_it_back() {
+    let mut life = Life::begin().await;
+    let view = |life: &Life| {
+        let (store, now) = (life.store.clone(), life.now.clone());
+        async move { plan::blocked_for(&store.view("main", now.clone()).await.unwrap(), &now) }
+    };
+    let read = life.ask(None).await;
+    life.pass(Duration::from_mins(1));
+    assert_eq!(view(&life).await, TIMEOUT + INTERVAL - Duration::from_mins(1));
+    life.answered(read, answer(Ending::Announced, "")).await;
+    assert_eq!(view(&life).await, INTERVAL);
+    life.pass(INTERVAL);
+    let unsent = life.ask(None).await;
+    life.store.abandon_read(unsent, life.now.clone()).await.unwrap();
+    assert_eq!(view(&life).await, Duration::ZERO);
+}
