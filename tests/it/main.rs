@@ -1,5 +1,16 @@
 //! The service as its users run it: the real binary, over the simulator and real receivers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "what goes wrong in a test's helpers is to panic, and they wait on the machine's clock"
+)]
 
+mod check;
+mod cli;
 mod delivery;
 mod kill;
+mod poll;
+mod replay;
 mod support;

@@ -5,16 +5,20 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::routing::{any, post};
 use replyd::clock::Clock;
-use replyd::gateway::simulator::{Habits, NewAccount, Options, Simulator};
+use replyd::gateway::simulator::{Habits, NewAccount, NewReply, Options, Simulator};
+use replyd::time::BeijingTime;
+use standardwebhooks::Webhook as Library;
 
 /// The secret of every test's subscriber.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -38,6 +42,20 @@ impl Webhook {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+
+    /// A text of the reply that it tells.
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.json()["data"][name].as_str().unwrap().to_owned()
+    }
+
+    /// Verifies it with a public library, against a secret and its timestamp.
+    pub(crate) fn verify(&self, secret: &str) {
+        let mut headers = HeaderMap::new();
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            headers.insert(name, self.headers[name].parse().unwrap());
+        }
+        Library::new(secret).unwrap().verify(&self.body, &headers).unwrap();
+    }
 }
 
 /// A receiver on loopback that keeps every webhook, and answers as it is told to.
@@ -46,14 +64,24 @@ pub(crate) struct Receiver {
     pub(crate) url: String,
     webhooks: Arc<Mutex<Vec<Webhook>>>,
     answers: Arc<Mutex<Vec<StatusCode>>>,
+    /// Requests that followed a redirect: every 3xx leads to `/moved`.
+    followed: Arc<AtomicUsize>,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks/sms", listener.local_addr().unwrap());
-        let receiver = Self { url, webhooks: Arc::default(), answers: Arc::default() };
-        let router = Router::new().route("/hooks/sms", post(receive)).with_state(receiver.clone());
+        let receiver = Self {
+            url,
+            webhooks: Arc::default(),
+            answers: Arc::default(),
+            followed: Arc::default(),
+        };
+        let router = Router::new()
+            .route("/hooks/sms", post(receive))
+            .route("/moved", any(follow))
+            .with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         receiver
     }
@@ -68,6 +96,11 @@ impl Receiver {
         self.webhooks.lock().unwrap().clone()
     }
 
+    /// How many requests followed a redirect.
+    pub(crate) fn followed(&self) -> usize {
+        self.followed.load(Ordering::Relaxed)
+    }
+
     /// Waits until there are so many webhooks.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Webhook> {
         until(&format!("{count} webhooks"), || self.webhooks().len() >= count).await;
@@ -75,12 +108,23 @@ impl Receiver {
     }
 }
 
-async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap().to_owned();
+async fn receive(
+    State(receiver): State<Receiver>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, HeaderMap) {
+    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     receiver.webhooks.lock().unwrap().push(Webhook { headers, body });
     let mut answers = receiver.answers.lock().unwrap();
-    if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) }
+    let status = if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) };
+    let location = status.is_redirection().then(|| (LOCATION, HeaderValue::from_static("/moved")));
+    (status, location.into_iter().collect())
+}
+
+async fn follow(State(receiver): State<Receiver>) -> StatusCode {
+    receiver.followed.fetch_add(1, Ordering::Relaxed);
+    StatusCode::OK
 }
 
 /// Waits until something holds, and fails when it does not within [`PATIENCE`].
@@ -98,6 +142,16 @@ pub(crate) async fn gateway(habits: Habits) -> Simulator {
     Simulator::start(options, Clock::system()).await.unwrap()
 }
 
+/// The second that it is in Beijing.
+pub(crate) fn now() -> BeijingTime {
+    Clock::system().now().unix.beijing()
+}
+
+/// A reply of now, to the account's own number.
+pub(crate) fn reply(mobile: &str, text: &str) -> NewReply {
+    NewReply::text(mobile, text, now(), "1068112227282")
+}
+
 /// What a test configures.
 pub(crate) struct Settings<'a> {
     pub(crate) base_url: &'a str,
@@ -106,6 +160,9 @@ pub(crate) struct Settings<'a> {
     pub(crate) min_interval: &'a str,
     pub(crate) timeout: &'a str,
     pub(crate) schedule: &'a str,
+    /// Further lines of the account, and of every subscriber.
+    pub(crate) account: &'a str,
+    pub(crate) subscriber: &'a str,
 }
 
 impl Default for Settings<'_> {
@@ -116,6 +173,8 @@ impl Default for Settings<'_> {
             min_interval: "50ms",
             timeout: "5s",
             schedule: "* * * * * *",
+            account: "",
+            subscriber: "allow_private = true",
         }
     }
 }
@@ -164,10 +223,29 @@ impl Home {
 
     /// Starts the service; its log goes to `log` in the folder.
     pub(crate) fn serve(&self) -> Service {
+        self.spawn(self.command(&["run"]))
+    }
+
+    /// Starts the service where no file can grow past so many blocks of 512 bytes: its disk is
+    /// as good as full.
+    pub(crate) fn serve_with_files_of(&self, blocks: u64) -> Service {
+        let mut shell = Command::new("sh");
+        let script = format!(r#"trap '' XFSZ; ulimit -f {blocks}; exec "$0" run"#);
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_replyd")]);
+        shell.current_dir(self.folder.path()).env_remove("REPLYD_CONFIG").env_remove("RUST_LOG");
+        self.spawn(shell)
+    }
+
+    /// Starts a process whose log goes to `log` in the folder.
+    pub(crate) fn spawn(&self, mut command: Command) -> Service {
         let log =
             std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Service { child }
+        Service { child: command.stdout(Stdio::null()).stderr(log).spawn().unwrap() }
+    }
+
+    /// Writes another configuration over the one that is there.
+    pub(crate) fn configure(&self, settings: &Settings<'_>) {
+        self.write("config.toml", &config(settings));
     }
 
     pub(crate) fn log(&self) -> String {
@@ -176,7 +254,7 @@ impl Home {
 }
 
 pub(crate) fn config(settings: &Settings<'_>) -> String {
-    let Settings { base_url, min_interval, timeout, schedule, subscribers } = settings;
+    let Settings { base_url, min_interval, timeout, schedule, account, .. } = settings;
     let mut text = format!(
         r#"
 [server]
@@ -189,9 +267,11 @@ password_md5 = "fa246d0262c3925617b0c72bb20eeb1d"
 schedule = "{schedule}"
 min_interval = "{min_interval}"
 timeout = "{timeout}"
+{account}
 "#
     );
-    for (name, url) in *subscribers {
+    let subscriber = settings.subscriber;
+    for (name, url) in settings.subscribers {
         write!(
             text,
             r#"
@@ -199,8 +279,8 @@ timeout = "{timeout}"
 name = "{name}"
 url = "{url}"
 secret = "{SECRET}"
-allow_private = true
 retry = ["50ms"]
+{subscriber}
 "#
         )
         .unwrap();
@@ -244,13 +324,21 @@ impl Drop for Service {
     }
 }
 
-/// The stdout of a command that is to succeed.
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Runs a command and checks how it ends; its stdout.
+#[track_caller]
+pub(crate) fn ends(home: &Home, arguments: &[&str], expected: i32) -> String {
+    let output = home.run(arguments);
+    let (out, talk) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(expected), "{arguments:?}\n{out}\n{talk}");
+    out
 }
 
 /// A private look into a home's store.
