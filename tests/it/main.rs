@@ -10,6 +10,7 @@
 mod check;
 mod cli;
 mod delivery;
+mod intake;
 mod kill;
 mod poll;
 mod replay;
