@@ -10,8 +10,10 @@
 mod check;
 mod cli;
 mod delivery;
+mod habits;
 mod intake;
 mod kill;
+mod outage;
 mod poll;
 mod replay;
 mod support;

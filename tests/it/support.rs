@@ -2,7 +2,6 @@
 //! receiver that keeps what it is told.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,6 +89,11 @@ impl Receiver {
     pub(crate) fn answer_next(&self, statuses: &[u16]) {
         let mut answers = self.answers.lock().unwrap();
         answers.extend(statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap()));
+    }
+
+    /// The section of a configuration that delivers to it.
+    pub(crate) fn subscription(&self, name: &str) -> String {
+        subscriber(name, &self.url, "allow_private = true")
     }
 
     pub(crate) fn webhooks(&self) -> Vec<Webhook> {
@@ -270,22 +274,23 @@ timeout = "{timeout}"
 {account}
 "#
     );
-    let subscriber = settings.subscriber;
     for (name, url) in settings.subscribers {
-        write!(
-            text,
-            r#"
+        text += &subscriber(name, url, settings.subscriber);
+    }
+    text
+}
+
+fn subscriber(name: &str, url: &str, further: &str) -> String {
+    format!(
+        r#"
 [[subscriber]]
 name = "{name}"
 url = "{url}"
 secret = "{SECRET}"
 retry = ["50ms"]
-{subscriber}
+{further}
 "#
-        )
-        .unwrap();
-    }
-    text
+    )
 }
 
 /// A running service. Dropped, it is killed.
