@@ -16,4 +16,5 @@ mod kill;
 mod outage;
 mod poll;
 mod replay;
+mod subscribers;
 mod support;
