@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::disallowed_methods,
     reason = "what goes wrong in a test's helpers is to panic, and they wait on the machine's clock"
 )]
@@ -15,6 +14,7 @@ mod intake;
 mod kill;
 mod outage;
 mod poll;
+mod receiver;
 mod replay;
 mod subscribers;
 mod support;

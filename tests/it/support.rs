@@ -1,23 +1,15 @@
-//! What the tests of the real binary share: a folder with a configuration, the process, and a
-//! receiver that keeps what it is told.
+//! What the tests of the real binary share: a gateway, a folder with a configuration, and the
+//! process.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::routing::{any, post};
 use replyd::clock::Clock;
 use replyd::gateway::simulator::{Habits, NewAccount, NewReply, Options, Simulator};
 use replyd::time::BeijingTime;
-use standardwebhooks::Webhook as Library;
+
+pub(crate) use crate::receiver::{Receiver, Webhook};
 
 /// The secret of every test's subscriber.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -25,111 +17,6 @@ pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const UID: &str = "9999";
 /// How long a test waits for what must happen before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One webhook as it came in.
-#[derive(Clone, Debug)]
-pub(crate) struct Webhook {
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) body: Bytes,
-}
-
-impl Webhook {
-    pub(crate) fn id(&self) -> &str {
-        &self.headers["webhook-id"]
-    }
-
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// A text of the reply that it tells.
-    pub(crate) fn field(&self, name: &str) -> String {
-        self.json()["data"][name].as_str().unwrap().to_owned()
-    }
-
-    /// Verifies it with a public library, against a secret and its timestamp.
-    pub(crate) fn verify(&self, secret: &str) {
-        let mut headers = HeaderMap::new();
-        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-            headers.insert(name, self.headers[name].parse().unwrap());
-        }
-        Library::new(secret).unwrap().verify(&self.body, &headers).unwrap();
-    }
-}
-
-/// A receiver on loopback that keeps every webhook, and answers as it is told to.
-#[derive(Clone)]
-pub(crate) struct Receiver {
-    pub(crate) url: String,
-    webhooks: Arc<Mutex<Vec<Webhook>>>,
-    answers: Arc<Mutex<Vec<StatusCode>>>,
-    /// Requests that followed a redirect: every 3xx leads to `/moved`.
-    followed: Arc<AtomicUsize>,
-}
-
-impl Receiver {
-    pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hooks/sms", listener.local_addr().unwrap());
-        let receiver = Self {
-            url,
-            webhooks: Arc::default(),
-            answers: Arc::default(),
-            followed: Arc::default(),
-        };
-        let router = Router::new()
-            .route("/hooks/sms", post(receive))
-            .route("/moved", any(follow))
-            .with_state(receiver.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        receiver
-    }
-
-    /// The statuses of the next answers, in order; after them every answer is 204.
-    pub(crate) fn answer_next(&self, statuses: &[u16]) {
-        let mut answers = self.answers.lock().unwrap();
-        answers.extend(statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap()));
-    }
-
-    /// The section of a configuration that delivers to it.
-    pub(crate) fn subscription(&self, name: &str) -> String {
-        subscriber(name, &self.url, "allow_private = true")
-    }
-
-    pub(crate) fn webhooks(&self) -> Vec<Webhook> {
-        self.webhooks.lock().unwrap().clone()
-    }
-
-    /// How many requests followed a redirect.
-    pub(crate) fn followed(&self) -> usize {
-        self.followed.load(Ordering::Relaxed)
-    }
-
-    /// Waits until there are so many webhooks.
-    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Webhook> {
-        until(&format!("{count} webhooks"), || self.webhooks().len() >= count).await;
-        self.webhooks()
-    }
-}
-
-async fn receive(
-    State(receiver): State<Receiver>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, HeaderMap) {
-    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-    let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    receiver.webhooks.lock().unwrap().push(Webhook { headers, body });
-    let mut answers = receiver.answers.lock().unwrap();
-    let status = if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) };
-    let location = status.is_redirection().then(|| (LOCATION, HeaderValue::from_static("/moved")));
-    (status, location.into_iter().collect())
-}
-
-async fn follow(State(receiver): State<Receiver>) -> StatusCode {
-    receiver.followed.fetch_add(1, Ordering::Relaxed);
-    StatusCode::OK
-}
 
 /// Waits until something holds, and fails when it does not within [`PATIENCE`].
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -280,7 +167,7 @@ timeout = "{timeout}"
     text
 }
 
-fn subscriber(name: &str, url: &str, further: &str) -> String {
+pub(crate) fn subscriber(name: &str, url: &str, further: &str) -> String {
     format!(
         r#"
 [[subscriber]]
