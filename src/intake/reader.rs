@@ -113,11 +113,7 @@ impl Reader {
         let mut taking = Trouble::of("an answer is not taken in; it is kept, and reading goes on");
         let mut trouble = Trouble::of("reading waits: nothing is asked for that could not be kept");
         while !stop.is_cancelled() {
-            match self.take_in.open(&self.config.name).await {
-                Ok(()) => taking.over(&self.config.name),
-                Err(source) => taking.tell(&self.config.name, &source),
-            }
-            let rest = match self.step(&mut first).await {
+            let rest = match self.take_in_and_step(&mut first, &mut taking).await {
                 Ok(rest) => {
                     trouble.over(&self.config.name);
                     rest
@@ -144,6 +140,21 @@ impl Reader {
 
     fn failed(&self, source: StoreError) -> IntakeError {
         IntakeError::Store { account: self.config.name.clone(), source }
+    }
+
+    /// Takes in what is open, then takes a step. A store that cannot keep what was read gets no
+    /// more to keep; an answer that alone cannot be taken in stops nothing.
+    async fn take_in_and_step(
+        &self,
+        first: &mut Option<bool>,
+        taking: &mut Trouble,
+    ) -> Result<Duration, StoreError> {
+        match self.take_in.open(&self.config.name).await {
+            Ok(()) => taking.over(&self.config.name),
+            Err(source) if source.is_of_one_act() => taking.tell(&self.config.name, &source),
+            Err(source) => return Err(source),
+        }
+        self.step(first).await
     }
 
     /// Does what the planner says; returns how long to rest.

@@ -66,6 +66,12 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether this act failed for a reason of its own, and others may well succeed.
+    #[must_use]
+    pub fn is_of_one_act(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Other(_))
+    }
+
     /// The same trouble again, for every act of a group that failed as one.
     #[must_use]
     pub(crate) fn again(&self) -> Self {
