@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use replyd::clock::Clock;
-use replyd::gateway::simulator::{Asked, Ending, Fault, Habits, NewAccount, Options, Simulator};
+use replyd::gateway::simulator::{
+    Asked, Ending, Fault, Habits, NewAccount, Options, ReadRequest, Simulator,
+};
 use tokio::task::JoinSet;
 
 use crate::intake::{RECOVER, count};
@@ -146,6 +148,8 @@ async fn counts(habits: Habits) {
     gateway.arrive(UID, twice.clone());
     let service = home.serve();
     receiver.wait_for(2).await;
+    let is_plain = |read: &ReadRequest| read.asked == Asked::Plain;
+    assert!(gateway.requests().iter().all(is_plain), "a plain read alone did not tell both");
     // An answer that never comes makes their hour be read again, where the third shows as well.
     gateway.fault_next(Fault::CloseWithoutReading);
     gateway.arrive(UID, reply("13900000002", "好"));

@@ -201,7 +201,7 @@ async fn after_the_loss_of_the_store_a_re_read_gives_the_same_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_and_nothing_personal_is_logged_at_any_level() {
+async fn no_secret_and_nothing_personal_is_logged_or_kept_in_errors() {
     let (gateway, receiver, home) = stage(habits(), RECOVER).await;
     for fault in [Fault::CutBody { after: 30 }, Fault::CloseWithoutReading, Fault::NoLength] {
         gateway.fault_next(fault);
@@ -219,4 +219,7 @@ async fn no_secret_and_nothing_personal_is_logged_at_any_level() {
         let shown = log.lines().find(|line| line.contains(hidden));
         assert_eq!(shown, None, "{hidden} is in the log");
     }
+    // What is kept of an error goes into reports.
+    assert!(count(&home, "read WHERE error IS NOT NULL") >= 2);
+    assert_eq!(count(&home, "read WHERE error LIKE '%pwd%' OR error LIKE '%/rx%'"), 0);
 }

@@ -7,7 +7,9 @@ use replyd::gateway::simulator::{Asked, Fault, Habits, Options, Simulator};
 use replyd::gateway::status::Status;
 
 use crate::intake::{RECOVER, count, habits, stage, told};
-use crate::support::{Home, Receiver, Settings, UID, ends, gateway, now, query, reply, until};
+use crate::support::{
+    Home, PATIENCE, Receiver, Settings, UID, ends, gateway, now, query, reply, until,
+};
 
 /// How long a test watches that nothing is asked: a service that asks does so every second.
 const WATCHED: Duration = Duration::from_secs(4);
@@ -88,7 +90,7 @@ async fn a_full_disk_stops_reading_before_the_request_and_loses_nothing() {
     gateway.arrive(UID, reply("13900000002", "last"));
     is_left_alone(&gateway, "with a store that cannot be written").await;
     assert!(gateway.waiting(UID) > 0, "the box was emptied");
-    // An answer that could not be kept holds a stop up, so this is the way out.
+    // An answer that could not be kept may hold a stop up.
     service.kill();
     let service = home.serve();
     let expected = gateway.ledger().len();
@@ -105,6 +107,35 @@ async fn a_full_disk_stops_reading_before_the_request_and_loses_nothing() {
     assert_eq!(texts.len(), expected);
     assert_eq!(count(&home, "reply"), i64::try_from(expected).unwrap());
     assert_eq!(gateway.early_reads(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_while_another_process_holds_the_store() {
+    let (gateway, receiver, home) = stage(habits(), RECOVER).await;
+    let service = home.serve();
+    until("a read", || !gateway.requests().is_empty()).await;
+    let holder = rusqlite::Connection::open(home.path("replyd.db")).unwrap();
+    holder.busy_timeout(PATIENCE).unwrap();
+    let between_two_reads = || {
+        holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let open = "SELECT count(*) FROM read WHERE state IN ('started', 'received')";
+        let is_between = holder.query_row(open, [], |row| row.get::<_, i64>(0)).unwrap() == 0;
+        if !is_between {
+            holder.execute_batch("ROLLBACK").unwrap();
+        }
+        is_between
+    };
+    until("a moment between two reads", between_two_reads).await;
+    let asked = gateway.requests();
+    gateway.arrive(UID, reply("13900000001", "waits"));
+    until("it to be told", || home.log().contains("reading has stopped")).await;
+    assert!(home.log().contains("busy with another process"), "{}", home.log());
+    assert_eq!(gateway.requests(), asked, "asked what could not be kept");
+    holder.execute_batch("ROLLBACK").unwrap();
+    receiver.wait_for(1).await;
+    until("it to be over", || home.log().contains("reading goes on")).await;
+    assert_eq!(service.stop(), Some(0));
+    assert_eq!((told(&receiver), gateway.early_reads()), (vec!["waits".to_owned()], 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
