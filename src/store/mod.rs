@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Tells of every change that may have made work: by this process at once, by another
-    /// within [`WATCH_INTERVAL`] while [`Store::watch`] runs.
+    /// within a quarter of a second while [`Store::watch`] runs.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

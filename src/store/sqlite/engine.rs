@@ -238,10 +238,24 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Switches to WAL, once in a file's life. SQLite does not wait for other processes here as it
+/// does elsewhere, so this does: two services may make one store together.
+fn use_wal(connection: &Connection) -> Result<(), StoreError> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL").map_err(StoreError::from) {
+            Err(StoreError::Busy) if waited < BUSY_MAX => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+        waited += PAUSE;
+    }
 }
 
 #[cfg(test)]
@@ -326,6 +340,20 @@ mod tests {
             Ok((synchronous, journal))
         };
         assert_eq!(engine.write(settings).await.unwrap(), (2, "wal".to_owned()));
+    }
+
+    #[test]
+    fn several_make_one_store_together() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("replyd.db");
+            let open = || Engine::open(&path, OpenMode::Create).map(drop);
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+        }
     }
 
     #[test]
