@@ -90,13 +90,21 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) -> Result<(), DeliveryError> {
         let mut changes = self.store.changes();
         let mut under_way = JoinSet::new();
+        // A failing store is told when it begins to fail, not at every try.
+        let mut told = false;
         while !stop.is_cancelled() {
             changes.mark_unchanged();
             let rest = match self.send_due(&mut under_way).await {
-                Ok(rest) => rest,
+                Ok(rest) => {
+                    told = false;
+                    rest
+                }
                 Err(source @ StoreError::Closed) => return Err(self.failed(source)),
                 Err(source) => {
-                    error!(subscriber = self.name(), error = %source, "cannot claim deliveries");
+                    if !told {
+                        error!(subscriber = self.name(), error = %source, "delivery waits for the store");
+                    }
+                    told = true;
                     STORE_RETRY
                 }
             };

@@ -1,0 +1,84 @@
+use std::path::Path;
+
+use super::*;
+use crate::config::Secrets;
+use crate::gateway::charset::Charset;
+use crate::gateway::client::{Ending, Received};
+use crate::store::read::{Begin, ReadRequest};
+
+#[tokio::test]
+async fn a_task_that_dies_takes_the_service_down() {
+    for dies in [0, 1, 2] {
+        let mut tasks = Tasks::default();
+        let stop = CancellationToken::new();
+        let waits = stop.clone();
+        tasks.spawn("waits".to_owned(), async move {
+            waits.cancelled().await;
+            Ok(())
+        });
+        tasks.spawn("dies".to_owned(), async move {
+            assert!(dies != 0, "a panic");
+            if dies == 1 { Err(anyhow!("an error")) } else { Ok(()) }
+        });
+        assert!(tasks.supervise(&stop).await.is_err(), "{dies}");
+    }
+}
+
+fn config(folder: &Path, account: &str, password: &str) -> Config {
+    let text = format!(
+        "[[account]]\nname = \"{account}\"\nbase_url = \"http://127.0.0.1:9\"\nuid = \"9999\"\npassword = \"{password}\"\n"
+    );
+    Config::parse(&text, &folder.join("config.toml"), &Secrets::Skip).unwrap()
+}
+
+fn request(account: &str) -> ReadRequest {
+    let (timeout, min_interval) = (Duration::from_mins(5), Duration::from_mins(10));
+    ReadRequest {
+        account: account.to_owned(),
+        hour: None,
+        charset: Charset::Gbk,
+        timeout,
+        min_interval,
+        room: 0,
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_for_an_account_that_is_gone_is_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    let before = App::build(config(folder.path(), "former", "a"), clock.clone()).await.unwrap();
+    let Begin::Begun(read) = before.store.begin_read(request("former"), clock.now()).await.unwrap()
+    else {
+        panic!("the slot of a new account is free")
+    };
+    let body = b"100{&}13900000001||TD||2026-11-22 09:59:58||1069".to_vec();
+    let received =
+        Received { http_status: Some(200), ending: Ending::Announced, body, error: None };
+    before.store.finish_read(read, received, clock.now(), Duration::from_mins(10)).await.unwrap();
+    // It died here, and its account got another name.
+    let after = App::build(config(folder.path(), "latter", "a"), clock.clone()).await.unwrap();
+    assert_eq!(after.store.figures().await.unwrap().replies, 1);
+    // The gateway knows it by its login, so the wait goes on.
+    let begun = after.store.begin_read(request("latter"), clock.now()).await.unwrap();
+    assert!(matches!(begun, Begin::Busy(_)), "{begun:?}");
+    let other = App::build(config(folder.path(), "another", "b"), clock.clone()).await.unwrap();
+    let begun = other.store.begin_read(request("another"), clock.now()).await.unwrap();
+    assert!(matches!(begun, Begin::Begun(_)), "{begun:?}");
+}
+
+#[tokio::test]
+async fn another_id_key_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    let with = |password: &str, key: Option<&[u8]>| {
+        let mut config = config(folder.path(), "main", password);
+        config.store.id_key = key.map(IdKey::from_secret);
+        App::build(config, clock.clone())
+    };
+    with("a", None).await.unwrap();
+    // The key was derived at first use and stays, whatever the password becomes.
+    with("b", None).await.unwrap();
+    let error = with("b", Some(b"sixteen bytes ok")).await.err().map(|error| error.to_string());
+    assert!(error.as_ref().is_some_and(|error| error.contains("store.id_key")), "{error:?}");
+}
