@@ -128,12 +128,12 @@ async fn nothing_is_asked_while_another_process_holds_the_store() {
     until("a moment between two reads", between_two_reads).await;
     let asked = gateway.requests();
     gateway.arrive(UID, reply("13900000001", "waits"));
-    until("it to be told", || home.log().contains("reading has stopped")).await;
+    until("it to be told", || home.log().contains("reading waits")).await;
     assert!(home.log().contains("busy with another process"), "{}", home.log());
     assert_eq!(gateway.requests(), asked, "asked what could not be kept");
     holder.execute_batch("ROLLBACK").unwrap();
     receiver.wait_for(1).await;
-    until("it to be over", || home.log().contains("reading goes on")).await;
+    until("it to be over", || home.log().contains("the store is well again")).await;
     assert_eq!(service.stop(), Some(0));
     assert_eq!((told(&receiver), gateway.early_reads()), (vec!["waits".to_owned()], 0));
 }
