@@ -70,6 +70,12 @@ impl Default for Settings<'_> {
     }
 }
 
+/// Waits for a process without keeping the runtime's thread: gateway and receiver are tasks of
+/// the same runtime, and the process may wait for them.
+fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(wait)
+}
+
 /// A folder with a configuration, in which the binary runs.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
@@ -109,7 +115,7 @@ impl Home {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        waiting(|| self.command(arguments).output().unwrap())
     }
 
     /// Starts the service; its log goes to `log` in the folder.
@@ -195,7 +201,7 @@ impl Service {
     /// Asks it to stop and waits for its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
-        self.child.wait().unwrap().code()
+        waiting(|| self.child.wait().unwrap().code())
     }
 
     pub(crate) fn signal(&self, name: &str) {
