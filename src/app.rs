@@ -60,11 +60,12 @@ impl App {
         let accounts =
             config.accounts.iter().map(|account| account_spec(&config, account)).collect();
         let subscribers = config.subscribers.iter().map(subscriber_spec).collect();
-        store.put_configuration(accounts, subscribers).await?;
+        store.put_configuration(accounts, subscribers, clock.now()).await?;
+        store.mend_times(clock.now().unix).await?;
         for account in &config.accounts {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
-        take_in_of_former_accounts(&config, &clock, &store).await?;
+        take_in_of_former_accounts(&account_names(&config), &clock, &store).await?;
         Ok(Self { config, clock, store })
     }
 
@@ -128,8 +129,9 @@ impl App {
             Ok(())
         });
         let (store, clock, upkeep_stop) = (self.store.clone(), self.clock.clone(), stop.clone());
+        let configured = account_names(&self.config);
         tasks.spawn("upkeep".to_owned(), async move {
-            upkeep_stop.run_until_cancelled(keep_up(store, clock)).await;
+            upkeep_stop.run_until_cancelled(keep_up(store, clock, configured)).await;
             Ok(())
         });
         let store = self.store.clone();
@@ -190,13 +192,21 @@ impl App {
             }
             ReadResult::TakenElsewhere => true,
             ReadResult::Abandoned => false,
+            ReadResult::NotTakenIn(reason) => {
+                error!(account = config.name, reason, "an answer is not taken in; it is kept");
+                false
+            }
         })
     }
 }
 
 /// Sees now and then that nothing waits for a time that only a wrong clock could have set.
-async fn keep_up(store: Store, clock: Clock) {
+async fn keep_up(store: Store, clock: Clock, configured: Vec<String>) {
     loop {
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
+        if let Err(error) = take_in_of_former_accounts(&configured, &clock, &store).await {
+            warn!(%error, "cannot look for answers of former accounts");
+        }
         match store.mend_times(clock.now().unix).await {
             Ok(0) => {}
             Ok(mended) => {
@@ -204,20 +214,19 @@ async fn keep_up(store: Store, clock: Clock) {
             }
             Err(error) => warn!(%error, "cannot look for times that a wrong clock set"),
         }
-        tokio::time::sleep(UPKEEP_INTERVAL).await;
     }
 }
 
 /// What was read for an account that is no longer configured is taken in all the same; nobody
 /// else would. Those of configured accounts are taken in by their readers.
 async fn take_in_of_former_accounts(
-    config: &Config,
+    configured: &[String],
     clock: &Clock,
     store: &Store,
 ) -> Result<(), StoreError> {
     let take_in = TakeIn::new(store.clone(), clock.clone());
     for name in store.account_names().await? {
-        if config.accounts.iter().all(|account| account.name != name) {
+        if !configured.contains(&name) {
             // Its answers are kept, and tried again at the next start.
             if let Err(error) = take_in.open(&name).await {
                 error!(account = name, %error, "an answer of a former account is not taken in");
@@ -225,6 +234,10 @@ async fn take_in_of_former_accounts(
         }
     }
     Ok(())
+}
+
+fn account_names(config: &Config) -> Vec<String> {
+    config.accounts.iter().map(|account| account.name.clone()).collect()
 }
 
 fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
@@ -239,6 +252,7 @@ fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
         configured_key: config.store.id_key.clone(),
         derived_key: login.clone(),
         login,
+        mailbox: IdKey::derive(account.base_url.as_str(), &account.uid),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::time::{UnixMs, millis};
@@ -79,18 +80,24 @@ impl Clock {
     }
 
     /// Waits until `span` has passed since `since` on the boot clock, which counts on while the
-    /// machine sleeps; a timer of the runtime does not.
+    /// machine sleeps; a timer of the runtime does not. So the clock is looked at whenever this
+    /// is polled, and at least once a second.
     pub async fn sleep_from(&self, since: &Moment, span: Duration) {
-        const STEP: Duration = Duration::from_secs(1);
+        const LOOK: Duration = Duration::from_secs(1);
         let end = since.after(span).boot_ms;
-        loop {
-            let left = end.saturating_sub(self.now().boot_ms);
-            if left <= 0 {
-                return;
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        std::future::poll_fn(|context| {
+            loop {
+                let left = end.saturating_sub(self.now().boot_ms);
+                if left <= 0 {
+                    return Poll::Ready(());
+                }
+                std::task::ready!(timer.as_mut().poll(context));
+                let left = self.real(Duration::from_millis(left.unsigned_abs()));
+                timer = Box::pin(tokio::time::sleep(left.min(LOOK)));
             }
-            let left = self.real(Duration::from_millis(left.unsigned_abs()));
-            tokio::time::sleep(left.min(STEP)).await;
-        }
+        })
+        .await;
     }
 
     /// How long `span` of this clock takes on the machine.
@@ -166,6 +173,15 @@ mod tests {
         assert!(second.unix.since(first.unix) >= Duration::from_secs(5));
         assert!(second.boot_ms - first.boot_ms >= 5_000);
         assert_eq!(clock.real(Duration::from_secs(10)), Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_sleep_on_the_boot_clock_ends_when_it_has_passed() {
+        let clock = Clock::fast(UnixMs(0), 1_000);
+        let since = clock.now();
+        clock.sleep_from(&since, Duration::from_secs(20)).await;
+        assert!(clock.now().boot_ms - since.boot_ms >= 20_000);
+        clock.sleep_from(&since, Duration::from_secs(20)).await;
     }
 
     #[test]

@@ -62,7 +62,13 @@ async fn what_was_read_for_an_account_that_is_gone_is_taken_in() {
     // The gateway knows it by its login, so the wait goes on.
     let begun = after.store.begin_read(request("latter"), clock.now()).await.unwrap();
     assert!(matches!(begun, Begin::Busy(_)), "{begun:?}");
-    let other = App::build(config(folder.path(), "another", "b"), clock.clone()).await.unwrap();
+    // And under the former name again, even with another password.
+    let again = App::build(config(folder.path(), "former", "b"), clock.clone()).await.unwrap();
+    let begun = again.store.begin_read(request("former"), clock.now()).await.unwrap();
+    assert!(matches!(begun, Begin::Busy(_)), "{begun:?}");
+    let mut other = config(folder.path(), "another", "b");
+    other.accounts[0].uid = "9998".to_owned();
+    let other = App::build(other, clock.clone()).await.unwrap();
     let begun = other.store.begin_read(request("another"), clock.now()).await.unwrap();
     assert!(matches!(begun, Begin::Begun(_)), "{begun:?}");
 }

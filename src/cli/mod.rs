@@ -60,6 +60,14 @@ enum Command {
     Replay(replay::Arguments),
 }
 
+/// A panic tells where it was and not what: its message may quote a reply's text.
+pub fn hide_panic_messages() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        output::talk(&format!("replyd: an error of this program at {place}; please report it"));
+    }));
+}
+
 /// Runs the command that the arguments name.
 pub async fn run(arguments: Arguments) -> Exit {
     let config = arguments.config;

@@ -72,7 +72,7 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
         return Err(Failure::new(Exit::NotFound, message));
     }
     let clock = Clock::system();
-    TakeIn::new(store.clone(), clock.clone()).open(&name).await?;
+    TakeIn::new(store.clone(), clock.clone()).open_or_tell(&name).await?;
     store.anchor_slot(&name, clock.now()).await?;
     let now = clock.now();
     let view = store.view(&name, now.clone()).await?;
@@ -87,6 +87,9 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
             failed(&name, "abandoned", "not read: this machine was asleep; try again")
         }
         ReadResult::TakenElsewhere => taken_elsewhere(&name),
+        ReadResult::NotTakenIn(reason) => {
+            failed(&name, "not_taken_in", &format!("read and kept, but not taken in: {reason}"))
+        }
     })
 }
 

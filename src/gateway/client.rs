@@ -219,7 +219,10 @@ impl Client {
 fn announces_end(response: &reqwest::Response) -> bool {
     let headers = response.headers();
     match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
-        Some(coding) => coding.as_bytes().to_ascii_lowercase().trim_ascii().ends_with(b"chunked"),
+        Some(codings) => {
+            let last = codings.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+            last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+        }
         None => headers.contains_key(CONTENT_LENGTH) || response.status() == StatusCode::NO_CONTENT,
     }
 }

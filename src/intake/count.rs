@@ -72,26 +72,35 @@ fn unpaired(known: &[String], copies: &[String]) -> Vec<String> {
     for gateway in known {
         *known_left.entry(gateway).or_default() += 1;
     }
-    let mut left: Vec<&String> = Vec::new();
-    for copy in copies {
-        match known_left.get_mut(copy.as_str()) {
-            Some(count) if *count > 0 => *count -= 1,
-            _ => left.push(copy),
+    let mut left: Vec<&String> =
+        copies.iter().filter(|copy| !take_one(&mut known_left, copy)).collect();
+    let mut unequal = Vec::new();
+    for gateway in known {
+        if take_one(&mut known_left, gateway) {
+            unequal.push(gateway);
         }
     }
-    let mut unequal: Vec<&str> = known_left
-        .into_iter()
-        .flat_map(|(gateway, count)| std::iter::repeat_n(gateway, count))
-        .collect();
     if unequal.len().max(left.len()) <= COMPARED_MAX {
         left.retain(|copy| {
-            let begins =
-                |reply: &&str| copy.starts_with(*reply) || reply.starts_with(copy.as_str());
+            let begins = |reply: &&String| {
+                copy.starts_with(reply.as_str()) || reply.starts_with(copy.as_str())
+            };
             let pair = unequal.iter().position(begins);
-            pair.map(|at| unequal.swap_remove(at)).is_none()
+            pair.map(|at| unequal.remove(at)).is_none()
         });
     }
     left.into_iter().skip(unequal.len()).cloned().collect()
+}
+
+/// Takes one of those that are left, if any is.
+fn take_one(left: &mut HashMap<&str, usize>, gateway: &str) -> bool {
+    match left.get_mut(gateway) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

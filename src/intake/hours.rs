@@ -49,7 +49,7 @@ pub fn owed_by(read: PlainRead, of_records: impl Iterator<Item = Hour>) -> Vec<H
         Some(proven) => proven.min(started).before(LATE),
         None => started.before(read.recover),
     };
-    let first = first.max(started.before(OWED_MAX));
+    let first = first.max(read.ended.before(OWED_MAX));
     let last = read.ended.beijing().hour();
     let mut hours: Vec<Hour> = first.beijing().hour().through(last).collect();
     let stamped = of_records.filter(|hour| is_near(*hour, read.ended)).take(RECORD_HOURS_MAX);
@@ -199,6 +199,8 @@ mod tests {
         );
         let decades = PlainRead { last_proven: Some(UnixMs(0)), started: back.ended, ..back };
         assert_eq!(owed_by(decades, std::iter::empty()).len(), 62 * 24 + 1);
+        let forward = PlainRead { started: UnixMs(0), last_proven: None, ..decades };
+        assert_eq!(owed_by(forward, std::iter::empty()).len(), 62 * 24 + 1);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub enum ReadResult {
     Abandoned,
     /// It was made and is kept; another process took it in.
     TakenElsewhere,
+    /// It was made and is kept, but could not be taken in, for this reason; it is tried again.
+    NotTakenIn(String),
 }
 
 /// Reads one account.
@@ -164,17 +166,17 @@ impl Reader {
         // The first read comes at start if it may be made then, and else by the schedule.
         let is_first = *first.get_or_insert_with(|| plan::blocked_for(&view, &now).is_zero());
         let hour = match plan::next_step(&view, &self.config.schedule, is_first, &now) {
-            Step::Plain => {
-                *first = Some(false);
-                None
-            }
+            Step::Plain => None,
             Step::Hour(hour) => Some(hour),
             Step::Rest(rest) => return Ok(rest),
         };
         match self.read(hour).await? {
-            ReadResult::NotNow(wait) => Ok(wait),
-            _ => Ok(Duration::ZERO),
+            ReadResult::NotNow(wait) => return Ok(wait),
+            ReadResult::Abandoned => {}
+            _ if hour.is_none() => *first = Some(false),
+            _ => {}
         }
+        Ok(Duration::ZERO)
     }
 
     /// Takes in what is open and does one step, without waiting: for a run that ends by itself.
@@ -182,7 +184,7 @@ impl Reader {
     /// # Errors
     /// The store's own.
     pub async fn step_once(&self) -> Result<ReadResult, StoreError> {
-        self.take_in.open(&self.config.name).await?;
+        self.take_in.open_or_tell(&self.config.name).await?;
         let now = self.clock.now();
         let view = self.store.view(&self.config.name, now.clone()).await?;
         let wait = plan::blocked_for(&view, &now);
@@ -228,7 +230,11 @@ impl Reader {
         let received =
             self.client.rx(hour, self.clock.sleep_from(&taken, self.config.timeout)).await;
         self.keep(read, received).await?;
-        Ok(self.take_in.read(read).await?.map_or(ReadResult::TakenElsewhere, ReadResult::Done))
+        match self.take_in.read(read).await {
+            Ok(ingested) => Ok(ingested.map_or(ReadResult::TakenElsewhere, ReadResult::Done)),
+            Err(source) if source.is_of_one_act() => Ok(ReadResult::NotTakenIn(source.to_string())),
+            Err(source) => Err(source),
+        }
     }
 
     /// Puts an answer on disk. There is no other copy of it, so a store that fails is tried

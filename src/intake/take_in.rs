@@ -1,5 +1,9 @@
 //! Takes stored answers in: whichever process left them, and however it ended.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
@@ -7,20 +11,25 @@ use crate::intake::ingest::{self, Account, Prepared};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::read::{Ingested, ReadId, Source, Verdict};
-use crate::time::{Hour, format_duration};
+use crate::time::{Hour, format_duration, millis};
+
+/// Wait before an answer that broke the parser is tried again, perhaps by a newer version.
+const BROKEN_WAIT: Duration = Duration::from_mins(5);
 
 /// Takes in what the store holds of reads.
 #[derive(Clone)]
 pub struct TakeIn {
     store: Store,
     clock: Clock,
+    /// The reads that broke the parser, with when they last did.
+    broken: Arc<Mutex<HashMap<ReadId, i64>>>,
 }
 
 impl TakeIn {
     /// Of this store, at this clock's time.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+        Self { store, clock, broken: Arc::default() }
     }
 
     /// Takes in an account's reads that were received and not taken in, those that were never
@@ -33,7 +42,9 @@ impl TakeIn {
         let now = self.clock.now();
         let mut result = Ok(());
         for read in self.store.open_reads(account, now.clone()).await? {
-            result = self.read(read).await.map(drop).and(result);
+            if self.may_try(read, now.boot_ms) {
+                result = self.read(read).await.map(drop).and(result);
+            }
         }
         for (row, record) in self.store.waiting_due(account, now.unix).await? {
             if let Some(account) = self.account(account).await? {
@@ -42,6 +53,21 @@ impl TakeIn {
             }
         }
         result
+    }
+
+    /// Like [`TakeIn::open`], but an answer that alone cannot be taken in is told and stops
+    /// nothing.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn open_or_tell(&self, account: &str) -> Result<(), StoreError> {
+        match self.open(account).await {
+            Err(error) if error.is_of_one_act() => {
+                error!(account, %error, "an answer is not taken in; it is kept");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Takes in one read; none when another process has.
@@ -55,6 +81,7 @@ impl TakeIn {
         let now = self.clock.now().unix;
         let parsing = tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now));
         let prepared = parsing.await.map_err(|_| {
+            self.remember_broken(read);
             StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
         })?;
         let ingested = self.decide(Source::Read { id: read, answered }, prepared).await?;
@@ -62,6 +89,17 @@ impl TakeIn {
             tell(&name, hour, ingested);
         }
         Ok(ingested)
+    }
+
+    /// Whether a read is due for a try: one that broke the parser is tried now and then only.
+    fn may_try(&self, read: ReadId, now_ms: i64) -> bool {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get(&read).is_none_or(|since_ms| now_ms - since_ms > millis(BROKEN_WAIT))
+    }
+
+    fn remember_broken(&self, read: ReadId) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.insert(read, self.clock.now().boot_ms);
     }
 
     async fn decide(

@@ -52,12 +52,13 @@ impl Life {
             settings: settings(),
             configured_key: None,
             derived_key: key.clone(),
-            login: key,
+            login: key.clone(),
+            mailbox: key,
         };
         let subscriber =
             SubscriberSpec { name: "crm".to_owned(), route: Route::default(), enabled: true };
-        store.put_configuration(vec![account], vec![subscriber]).await.unwrap();
         let now = Moment { unix: at("2026-11-22 10:00:00"), boot_ms: 0, boot: Arc::from("a") };
+        store.put_configuration(vec![account], vec![subscriber], now.clone()).await.unwrap();
         Self { store, now, _folder: folder }
     }
 
@@ -110,8 +111,12 @@ impl Life {
         self.decide(self.prepare(read).await).await.unwrap()
     }
 
-    /// Lives by the planner for so long; every read is answered alike. Gives what was asked when.
-    async fn live(&mut self, span: Duration, received: &Received) -> Vec<(UnixMs, Option<Hour>)> {
+    /// Lives by the planner for so long. Gives what was asked when.
+    async fn live(
+        &mut self,
+        span: Duration,
+        answer: impl Fn(Option<Hour>) -> Received,
+    ) -> Vec<(UnixMs, Option<Hour>)> {
         let schedule = Cron::parse("0 */10 * * * *").unwrap();
         let end = self.now.after(span);
         let mut asked = Vec::new();
@@ -126,17 +131,26 @@ impl Life {
                 Step::Hour(hour) => Some(hour),
             };
             asked.push((self.now.unix, hour));
-            self.read(hour, received.clone()).await;
+            self.read(hour, answer(hour)).await;
         }
         asked
     }
 }
 
 #[tokio::test]
-async fn where_nothing_is_ever_proven_every_hour_is_read_after_its_end_all_the_same() {
+async fn where_no_plain_read_is_proven_every_hour_is_read_after_its_end_all_the_same() {
+    starves_no_hour(|_| answer(Ending::Connection, "")).await;
+    starves_no_hour(|hour| match hour {
+        Some(_) => answer(Ending::Announced, ""),
+        None => answer(Ending::TimedOut, ""),
+    })
+    .await;
+}
+
+async fn starves_no_hour(answer: impl Fn(Option<Hour>) -> Received) {
     let mut life = Life::begin().await;
     let first = life.now.unix;
-    let asked = life.live(Duration::from_hours(30), &answer(Ending::Connection, "")).await;
+    let asked = life.live(Duration::from_hours(30), answer).await;
     let settled =
         |hour: &Hour| asked.iter().any(|(when, read)| *read == Some(*hour) && *when > hour.end());
     let last = life.now.unix.before(Duration::from_hours(12)).beijing().hour();
@@ -152,9 +166,9 @@ async fn where_nothing_is_ever_proven_every_hour_is_read_after_its_end_all_the_s
 #[tokio::test]
 async fn a_gateway_that_is_well_again_ends_what_is_owed() {
     let mut life = Life::begin().await;
-    life.live(Duration::from_hours(3), &answer(Ending::Unanswered, "")).await;
+    life.live(Duration::from_hours(3), |_| answer(Ending::Unanswered, "")).await;
     assert!(life.store.figures().await.unwrap().hours_owed > 24);
-    life.live(Duration::from_hours(24), &answer(Ending::Announced, "")).await;
+    life.live(Duration::from_hours(24), |_| answer(Ending::Announced, "")).await;
     assert_eq!(life.store.figures().await.unwrap().hours_owed, 0);
 }
 
@@ -226,4 +240,18 @@ async fn the_slot_outlives_its_process_and_a_read_that_was_not_sent_gives_it_bac
     let unsent = life.ask(None).await;
     life.store.abandon_read(unsent, life.now.clone()).await.unwrap();
     assert_eq!(view(&life).await, Duration::ZERO);
+}
+
+#[tokio::test]
+async fn an_answer_stored_late_does_not_bring_the_next_read_forward() {
+    let mut life = Life::begin().await;
+    let first = life.ask(None).await;
+    let ended = life.now.after(Duration::from_secs(2));
+    // The store was full until long after; meanwhile another process read.
+    life.pass(Duration::from_mins(40));
+    life.read(None, answer(Ending::Announced, "")).await;
+    let late = answer(Ending::Announced, RECORD);
+    life.store.finish_read(first, late, ended, INTERVAL).await.unwrap();
+    let view = life.store.view("main", life.now.clone()).await.unwrap();
+    assert_eq!(plan::blocked_for(&view, &life.now), INTERVAL);
 }

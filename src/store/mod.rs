@@ -81,9 +81,10 @@ impl Store {
         &self,
         accounts: Vec<AccountSpec>,
         subscribers: Vec<SubscriberSpec>,
+        now: Moment,
     ) -> Result<(), StoreError> {
         let act = move |connection: &_| {
-            accounts::put_accounts(connection, &accounts)?;
+            accounts::put_accounts(connection, &accounts, &now)?;
             accounts::put_subscribers(connection, &subscribers)
         };
         self.engine.write(act).await

@@ -46,6 +46,8 @@ pub struct AccountSpec {
     pub derived_key: IdKey,
     /// What changes when uid or password do.
     pub login: IdKey,
+    /// What is the same for all accounts that read one box: those of one gateway and uid.
+    pub mailbox: IdKey,
 }
 
 /// A request that asks for the account's slot.

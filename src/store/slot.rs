@@ -39,6 +39,13 @@ impl Slot {
         Duration::from_millis(left_ms.clamp(0, self.wait_ms).unsigned_abs())
     }
 
+    /// Whether this slot is free later than another of the same boot. Of another boot, the other
+    /// is the newer one.
+    #[must_use]
+    pub fn ends_after(&self, other: &Self) -> bool {
+        self.free_at.boot == other.free_at.boot && self.free_at.boot_ms > other.free_at.boot_ms
+    }
+
     /// The same wait counted on this boot's clock: what is left of it at the first look after
     /// another boot. Without this the wait would be measured anew at every look, and against a
     /// clock that was wrong it would never end.
@@ -89,6 +96,14 @@ mod tests {
         check(moment("b", 5, 50_100), 500);
         check(moment("b", 5, 50_700), 0);
         check(moment("b", 5, 0), 600);
+    }
+
+    #[test]
+    fn the_later_of_two_ends_is_known() {
+        let slot = |boot, boot_s| Slot::taken(&moment(boot, boot_s, 0), INTERVAL);
+        assert!(slot("a", 1_000).ends_after(&slot("a", 100)));
+        assert!(!slot("a", 100).ends_after(&slot("a", 100)));
+        assert!(!slot("a", 1_000).ends_after(&slot("b", 5)));
     }
 
     #[test]

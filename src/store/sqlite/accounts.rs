@@ -26,6 +26,7 @@ struct StoredSettings {
 pub(crate) fn put_accounts(
     connection: &Connection,
     accounts: &[AccountSpec],
+    now: &Moment,
 ) -> Result<(), StoreError> {
     for account in accounts {
         if let (Some(kept), Some(configured)) =
@@ -41,28 +42,42 @@ pub(crate) fn put_accounts(
         let key = account.configured_key.as_ref().unwrap_or(&account.derived_key);
         connection
             .prepare_cached(
-                "INSERT INTO account (name, id_key, settings, login) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, login = excluded.login,
+                "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, login = excluded.login, box = excluded.box,
                      refusals = iif(login = excluded.login, refusals, 0),
                      refused_until_ms = iif(login = excluded.login, refused_until_ms, NULL)",
             )?
-            .execute(params![account.name, key.as_bytes(), to_json(&account.settings)?, account.login.as_bytes()])?;
-        inherit_slot(connection, account)?;
+            .execute(params![account.name, key.as_bytes(), to_json(&account.settings)?, account.login.as_bytes(), account.mailbox.as_bytes()])?;
+        inherit_slot(connection, account, now)?;
     }
     Ok(())
 }
 
-/// An account under a new name waits as it did under its former one: the gateway knows it by its
-/// login.
-fn inherit_slot(connection: &Connection, account: &AccountSpec) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE account SET (slot_boot, slot_boot_ms, slot_unix_ms, slot_wait_ms) =
-                 (SELECT slot_boot, slot_boot_ms, slot_unix_ms, slot_wait_ms FROM account
-                  WHERE login = ?2 AND slot_boot IS NOT NULL ORDER BY slot_unix_ms DESC LIMIT 1)
-             WHERE name = ?1 AND slot_boot IS NULL",
-        )?
-        .execute(params![account.name, account.login.as_bytes()])?;
+/// An account waits as others of its box do, so under a new name as it did under its former one:
+/// the gateway knows it by its uid.
+fn inherit_slot(
+    connection: &Connection,
+    account: &AccountSpec,
+    now: &Moment,
+) -> Result<(), StoreError> {
+    let mut wait =
+        slot(connection, &account.name)?.map_or(Duration::ZERO, |(slot, _)| slot.wait(now));
+    let mut statement =
+        connection.prepare_cached("SELECT name FROM account WHERE box = ?1 AND name != ?2")?;
+    let others = statement
+        .query_map(params![account.mailbox.as_bytes(), account.name], |row| {
+            row.get::<_, String>(0)
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    for other in others {
+        match slot(connection, &other)? {
+            Some((other, _)) if other.wait(now) > wait => {
+                wait = other.wait(now);
+                put_slot(connection, &account.name, &other, None)?;
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 

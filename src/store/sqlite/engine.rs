@@ -84,7 +84,12 @@ impl Engine {
     ) -> Result<T, StoreError> {
         let (sender, answered) = oneshot::channel();
         let act: Act = Box::new(move |connection| {
-            let done = connection.map(act);
+            // An act that panics fails alone: the writer is everybody's.
+            let done = connection.map(|connection| {
+                let run = std::panic::AssertUnwindSafe(|| act(connection));
+                let broken = || Err(StoreError::Refused("an act of the store broke".to_owned()));
+                std::panic::catch_unwind(run).unwrap_or_else(|_| broken())
+            });
             let own_trouble =
                 done.as_ref().and_then(|done| done.as_ref().err()).map(StoreError::again);
             // A caller that has gone needs no answer.
@@ -270,7 +275,7 @@ mod tests {
         engine
             .write(move |connection| {
                 connection.execute(
-                    "INSERT INTO account (name, id_key, settings, login) VALUES (?1, x'00', '', x'00')",
+                    "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, x'00', '', x'00', x'00')",
                     [key],
                 )?;
                 if fail { Err(StoreError::Busy) } else { Ok(()) }
@@ -301,6 +306,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_act_that_panics_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        let broken = engine.write::<()>(|_| panic!("on purpose")).await;
+        assert!(matches!(broken, Err(StoreError::Refused(_))), "{broken:?}");
+        put(&engine, "later", false).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_told_to_every_act_of_the_group_and_keeps_none() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(&folder);
@@ -311,7 +325,7 @@ mod tests {
         };
         engine.write(limit).await.unwrap();
         let fill = |connection: &Connection| {
-            connection.execute("INSERT INTO account (name, id_key, settings, login) VALUES ('big', zeroblob(1000000), '', x'00')", [])?;
+            connection.execute("INSERT INTO account (name, id_key, settings, login, box) VALUES ('big', zeroblob(1000000), '', x'00', x'00')", [])?;
             Ok(())
         };
         let (small, big) = tokio::join!(put(&engine, "a", false), engine.write(fill));

@@ -253,11 +253,12 @@ fn keep_hours(
     changes: &[HourChange],
 ) -> Result<(), StoreError> {
     let account = &facts.account;
-    // A wait that doubtful or short reads imposed stands; one for the hour's end does not.
+    // Tries are never forgotten: an hour that is verified and owed again must not come before one
+    // that was never read. A wait that doubtful or short reads imposed stands; one for the hour's
+    // end does not.
     let mut owe = connection.prepare_cached(
         "INSERT INTO hour (account, hour, state, owed_by, not_before_ms) VALUES (?1, ?2, 'owed', ?3, ?4)
-         ON CONFLICT (account, hour) DO UPDATE SET state = 'owed', owed_by = excluded.owed_by,
-             tries = iif(state = 'owed', tries, 0),
+         ON CONFLICT (account, hour) DO UPDATE SET state = 'owed', owed_by = max(owed_by, excluded.owed_by),
              doubts = iif(state = 'owed', doubts, 0),
              shorts = iif(state = 'owed', shorts, 0),
              not_before_ms = CASE WHEN state != 'owed' THEN excluded.not_before_ms

@@ -96,8 +96,8 @@ pub(crate) fn finish(
     let account = account_of(connection, read)?;
     let next = Slot::taken(now, min_interval);
     match slot(connection, &account)? {
-        // Another read took the slot since: its wait stands if it is the longer one.
-        Some((taken, holder)) if holder != Some(read) && taken.wait(now) > min_interval => Ok(()),
+        // Another read took the slot since: the later end stands.
+        Some((taken, holder)) if holder != Some(read) && taken.ends_after(&next) => Ok(()),
         _ => put_slot(connection, &account, &next, None),
     }
 }

@@ -2,12 +2,14 @@
 -- 00:00 in Beijing; replied_at is seconds of the Unix epoch.
 
 -- An account as `run` last configured it, and its slot: until when its gateway is not asked.
--- `login` is a digest of uid and password: another one ends the wait after a refusal.
+-- `login` is a digest of uid and password: another one ends the wait after a refusal. `box` is
+-- one of gateway and uid: accounts of one box wait for each other.
 CREATE TABLE account (
     name             TEXT PRIMARY KEY,
     id_key           BLOB NOT NULL,
     settings         TEXT NOT NULL,
     login            BLOB NOT NULL,
+    box              BLOB NOT NULL,
     slot_boot        TEXT,
     slot_boot_ms     INTEGER,
     slot_unix_ms     INTEGER,
