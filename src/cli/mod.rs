@@ -13,9 +13,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 pub use crate::cli::exit::Exit;
 use crate::cli::exit::Failure;
+use crate::clock::Clock;
 use crate::config::{Config, Secrets};
 
 /// Reads SMS replies from a gateway that hands each out once, keeps them, and delivers each to
@@ -94,6 +97,15 @@ fn load(path: &std::path::Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// Log lines show the time by which everything else here goes.
+struct BeijingTimer;
+
+impl FormatTime for BeijingTimer {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{}", Clock::system().now().unix.beijing().rfc3339())
+    }
+}
+
 /// Log lines go to stderr; `RUST_LOG` wins over what the command would have.
 fn start_log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -104,5 +116,5 @@ fn start_log(default: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(colour);
     // The only error is that a log was started already, in a process that runs two commands.
-    drop(subscriber.with_target(false).try_init());
+    drop(subscriber.with_target(false).with_timer(BeijingTimer).try_init());
 }

@@ -105,9 +105,15 @@ fn done(account: &str, ingested: &Ingested) -> Polled {
         Verdict::Doubtful(reason) => {
             let exit = if reason == "never_answered" { Exit::Unreachable } else { Exit::Failed };
             let owed = output::count(ingested.owed, "hour", "hours");
+            let why =
+                ingested.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+            let http = ingested.http_status.filter(|status| *status != 200);
+            let http = http.map_or_else(String::new, |status| format!(", HTTP {status}"));
             (
                 exit,
-                format!("doubtful ({reason}){status}: {records}, {new}; {owed} will be read again"),
+                format!(
+                    "doubtful ({reason}){status}{http}{why}: {records}, {new}; {owed} will be read again"
+                ),
             )
         }
     };
@@ -117,6 +123,8 @@ fn done(account: &str, ingested: &Ingested) -> Polled {
         "verdict": ingested.verdict.as_str(),
         "reason": ingested.verdict.reason(),
         "status": ingested.status.map(|status| status.0),
+        "http_status": ingested.http_status,
+        "error": ingested.error,
         "records": ingested.records,
         "faults": ingested.faults,
         "new": ingested.new,

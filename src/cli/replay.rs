@@ -44,13 +44,32 @@ pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, F
         require("account", name, &accounts)?;
     }
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    let request = ReplayRequest {
+    let named = arguments.subscribers.iter().map(String::as_str);
+    let wanted: Vec<&str> =
+        if arguments.subscribers.is_empty() { subscribers } else { named.collect() };
+    if wanted.is_empty() {
+        return Err(Failure::new(Exit::NotFound, "replyd: no subscriber is configured"));
+    }
+    let mut request = ReplayRequest {
         hour: arguments.hour,
         account: arguments.account.clone(),
-        subscribers: arguments.subscribers.clone(),
-        dry_run: arguments.dry_run,
+        subscribers: wanted.iter().map(|name| (*name).to_owned()).collect(),
+        dry_run: true,
     };
-    let replayed = store.replay(request, Clock::system().now().unix).await?;
+    let now = Clock::system().now().unix;
+    // Looked at first, so that a name that is not in the store yet leaves nothing half done.
+    let mut replayed = store.replay(request.clone(), now).await?;
+    let is_stored = |name: &str| replayed.deliveries.iter().any(|(stored, _)| stored == name);
+    if let Some(name) = wanted.iter().find(|name| !is_stored(name)) {
+        let message = format!(
+            "replyd: subscriber {name:?} is not in the store yet: `replyd run` puts it there"
+        );
+        return Err(Failure::new(Exit::NotFound, message));
+    }
+    if !arguments.dry_run {
+        request.dry_run = false;
+        replayed = store.replay(request, now).await?;
+    }
     if arguments.json {
         output::data(&as_json(arguments, &replayed).to_string());
     } else {
@@ -63,8 +82,8 @@ fn require(noun: &str, name: &str, known: &[&str]) -> Result<(), Failure> {
     if known.contains(&name) {
         return Ok(());
     }
-    let message =
-        format!("replyd: no {noun} {name:?} in the configuration; there is {}", known.join(", "));
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let message = format!("replyd: no {noun} {name:?} in the configuration; there is {known}");
     Err(Failure::new(Exit::NotFound, message))
 }
 
@@ -82,12 +101,14 @@ fn as_json(arguments: &Arguments, replayed: &Replayed) -> serde_json::Value {
 fn in_words(arguments: &Arguments, replayed: &Replayed) {
     let replies = output::count(replayed.replies, "reply", "replies");
     output::data(&format!("{}: {replies}", arguments.hour));
-    let verb =
-        if arguments.dry_run { "would be delivered again" } else { "will be delivered again" };
+    let verb = match arguments.dry_run {
+        true => "would be delivered again",
+        false => "will be delivered again by the running service, or at its next start",
+    };
     for (subscriber, count) in &replayed.deliveries {
         output::data(&format!("  {subscriber}: {count} {verb}"));
     }
-    if replayed.deliveries.is_empty() {
-        output::talk("no subscriber is in the store yet: `replyd run` puts them there");
+    if replayed.replies == 0 {
+        output::talk("no reply of this hour is in the store");
     }
 }

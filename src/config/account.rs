@@ -154,6 +154,7 @@ fn read(
 fn uid(text: &str) -> Result<String, &'static str> {
     match text.len() {
         0 => Err("is empty"),
+        _ if text.trim() != text => Err("must not begin or end with a blank"),
         1..=UID_BYTES_MAX if !text.contains(char::is_control) => Ok(text.to_owned()),
         _ => Err("must be at most 128 bytes without control characters"),
     }

@@ -72,7 +72,7 @@ pub struct StoreConfig {
     pub id_key: Option<IdKey>,
 }
 
-/// The HTTP server of health and metrics.
+/// The HTTP server of health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// A loopback address; port 0 takes a free one.

@@ -18,7 +18,13 @@ pub(super) fn base_url(text: &str) -> Result<Url, &'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must not have a query or fragment: the protocol's own follow it");
     }
+    if text.trim() != text || url.host_str().is_none_or(|host| host.contains(',')) {
+        return Err("must be one URL, without blanks and commas");
+    }
     let path = url.path().trim_end_matches('/').to_owned();
+    if ["/rx", "/tx", "/mm"].iter().any(|end| path.ends_with(end)) {
+        return Err("must end before the protocol's own /rx, /tx or /mm");
+    }
     url.set_path(&path);
     Ok(url)
 }
@@ -89,6 +95,14 @@ mod tests {
             ("http.c123.com", Err("not a URL like http://http.c123.com")),
             ("", Err("not a URL like http://http.c123.com")),
             ("ftp://http.c123.com", Err("must be an http or https URL")),
+            ("http://http,c123,com", Err("must be one URL, without blanks and commas")),
+            ("http://http，c123，com", Err("must be one URL, without blanks and commas")),
+            (" http://http.c123.com", Err("must be one URL, without blanks and commas")),
+            ("http://http.c123.com/rx/", Err("must end before the protocol's own /rx, /tx or /mm")),
+            (
+                "http://http.c123.com/sms/tx",
+                Err("must end before the protocol's own /rx, /tx or /mm"),
+            ),
             ("http://user@example.com", Err("must not hold a user name or password")),
             ("http://:pass@example.com", Err("must not hold a user name or password")),
             (

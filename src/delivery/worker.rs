@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::clock::{Clock, random_fraction};
 use crate::config::SubscriberConfig;
@@ -310,10 +310,7 @@ impl Sender {
             (&self.config.name, claim.attempt, exchange.http_status);
         let id = &claim.event_id;
         match (next, error) {
-            (Next::Delivered, _) if attempt > 1 => {
-                info!(subscriber, id, attempt, http_status, "delivered")
-            }
-            (Next::Delivered, _) => debug!(subscriber, id, attempt, http_status, "delivered"),
+            (Next::Delivered, _) => info!(subscriber, id, attempt, http_status, "delivered"),
             (Next::RetryAt(_), error) => {
                 warn!(subscriber, id, attempt, error, next = explanation, "not delivered")
             }

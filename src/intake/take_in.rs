@@ -122,7 +122,7 @@ impl TakeIn {
 fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
     let kind = hour.map_or_else(|| "plain".to_owned(), |hour| format!("hour {hour}"));
     let status = ingested.status.map(|status| status.to_string());
-    let Ingested { records, faults, new, owed, .. } = ingested;
+    let Ingested { records, faults, new, owed, http_status, error, .. } = ingested;
     let read = ingested.read.0;
     match ingested.verdict {
         Verdict::Proven => info!(account, read, kind, records, new, "read the gateway"),
@@ -133,6 +133,8 @@ fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
                 read,
                 kind,
                 reason,
+                error,
+                http_status,
                 status,
                 records,
                 faults,

@@ -109,7 +109,7 @@ pub struct ReplayRequest {
     pub hour: Hour,
     /// The account; none means all.
     pub account: Option<String>,
-    /// The subscribers; none named means all that are configured.
+    /// The subscribers; none named means all that are in the store.
     pub subscribers: Vec<String>,
     /// Whether only to count.
     pub dry_run: bool,

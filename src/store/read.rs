@@ -114,6 +114,8 @@ pub struct OpenRead {
     pub ending: Ending,
     /// The status line's number.
     pub http_status: Option<u16>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
     /// What came.
     pub body: Vec<u8>,
 }
@@ -315,6 +317,10 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The gateway's code.
     pub status: Option<Status>,
+    /// The status line's number.
+    pub http_status: Option<u16>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
     /// How many records there were.
     pub records: usize,
     /// The new counts of the texts that were read, each with its hour.
@@ -340,6 +346,10 @@ pub struct Ingested {
     pub verdict: Verdict,
     /// The gateway's code.
     pub status: Option<Status>,
+    /// The status line's number.
+    pub http_status: Option<u16>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
     /// How many records it held.
     pub records: usize,
     /// How many stretches of it were no records.

@@ -77,7 +77,7 @@ async fn a_poll_in_json_is_one_documented_object() {
     gateway.arrive(UID, reply("13900000001", "a"));
     let expected = json!({
         "account": "main", "read": 2, "verdict": "proven", "reason": null, "status": 100,
-        "records": 1, "faults": 0, "new": 1, "hours_owed": 0,
+        "http_status": 200, "error": null, "records": 1, "faults": 0, "new": 1, "hours_owed": 0,
     });
     assert_eq!(as_json(&home, 0), expected);
 }
@@ -107,5 +107,6 @@ async fn a_doubtful_poll_is_1_and_an_unanswered_one_69() {
         (&polled["verdict"], &polled["reason"]),
         (&json!("doubtful"), &json!("never_answered"))
     );
+    assert!(polled["error"].as_str().unwrap().contains("refused"), "says not why: {polled}");
     assert!(polled["hours_owed"].as_i64().unwrap() > 0, "{polled}");
 }

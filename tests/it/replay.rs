@@ -125,6 +125,12 @@ async fn what_is_not_there_or_no_hour_is_refused() {
         assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
+    // Configured, and not in the store before the next run.
+    let config = std::fs::read_to_string(home.path("config.toml")).unwrap();
+    home.write("config.toml", &config.replace("name = \"erp\"", "name = \"bi\""));
+    let output = home.run(&["replay", HOUR]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(stderr(&output).contains("\"bi\" is not in the store yet"), "{}", stderr(&output));
     assert_eq!(query::<i64>(&home, "SELECT count(*) FROM delivery"), 6);
 }
 

@@ -34,6 +34,7 @@ fn read(hour: Option<&str>, ending: Ending, body: &str) -> OpenRead {
         ended: Some(at(NOW)),
         ending,
         http_status: Some(200),
+        error: None,
         body: Charset::Gbk.encode(body).unwrap(),
     }
 }

@@ -49,6 +49,8 @@ pub(crate) fn take_in(
         read: facts.read,
         verdict: outcome.verdict,
         status: outcome.status,
+        http_status: outcome.http_status,
+        error: outcome.error.clone(),
         records: outcome.records,
         faults: outcome.faults.len(),
         new: outcome.replies.len(),

@@ -126,7 +126,7 @@ pub(crate) fn open_ids(
 /// A read that is to be taken in; none when it has been.
 pub(crate) fn open(connection: &Connection, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, account, hour, charset, started_ms, ended_ms, ending, http_status, body FROM read
+        "SELECT id, account, hour, charset, started_ms, ended_ms, ending, http_status, error, body FROM read
          WHERE id = ?1 AND state IN ('started', 'received')",
     )?;
     Ok(statement.query_row([read.0], open_read).optional()?)
@@ -144,7 +144,8 @@ fn open_read(row: &Row<'_>) -> rusqlite::Result<OpenRead> {
         ended: row.get::<_, Option<i64>>(5)?.map(UnixMs),
         ending: ending.map_or(Ok(Ending::Unanswered), |name| named(6, &name, ending_of))?,
         http_status: row.get(7)?,
-        body: row.get::<_, Option<Vec<u8>>>(8)?.unwrap_or_default(),
+        error: row.get(8)?,
+        body: row.get::<_, Option<Vec<u8>>>(9)?.unwrap_or_default(),
     })
 }
 
