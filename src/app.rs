@@ -227,7 +227,7 @@ async fn take_in_of_former_accounts(
     let take_in = TakeIn::new(store.clone(), clock.clone());
     for name in store.account_names().await? {
         if !configured.contains(&name) {
-            // Its answers are kept, and tried again at the next start.
+            // Its answers are kept, and tried again when the store is next looked over.
             if let Err(error) = take_in.open(&name).await {
                 error!(account = name, %error, "an answer of a former account is not taken in");
             }

@@ -73,7 +73,6 @@ pub struct Reader {
     config: AccountConfig,
     client: Client,
     take_in: TakeIn,
-    room: u64,
 }
 
 impl Reader {
@@ -92,13 +91,7 @@ impl Reader {
         let client = Client::new(access)
             .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
         let take_in = TakeIn::new(store.clone(), clock.clone());
-        Ok(Self { store, clock, config, client, take_in, room: ROOM })
-    }
-
-    /// The same reader, wanting so many bytes free on the store's disk before a read.
-    #[must_use]
-    pub fn with_room(self, room: u64) -> Self {
-        Self { room, ..self }
+        Ok(Self { store, clock, config, client, take_in })
     }
 
     /// Takes in and reads, for ever, until told to stop; a read in flight is waited for. Each
@@ -210,7 +203,7 @@ impl Reader {
             charset: self.config.charset,
             timeout: self.config.timeout,
             min_interval: self.config.min_interval,
-            room: self.room,
+            room: ROOM,
         };
         let read = match self.store.begin_read(request, taken.clone()).await? {
             Begin::Busy(wait) => return Ok(ReadResult::NotNow(wait)),

@@ -13,6 +13,7 @@ use crate::intake::plan::{self, Step};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::delivery::SubscriberSpec;
+use crate::store::error::StoreError;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
 };
@@ -42,6 +43,17 @@ fn answer(ending: Ending, body: &str) -> Received {
     Received { http_status, ending, body: body.as_bytes().to_vec(), error: None }
 }
 
+fn request(hour: Option<Hour>) -> ReadRequest {
+    ReadRequest {
+        account: "main".to_owned(),
+        hour,
+        charset: Charset::Gbk,
+        timeout: TIMEOUT,
+        min_interval: INTERVAL,
+        room: 0,
+    }
+}
+
 impl Life {
     async fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -68,15 +80,7 @@ impl Life {
 
     /// Begins a read, which must be possible.
     async fn ask(&self, hour: Option<Hour>) -> ReadId {
-        let request = ReadRequest {
-            account: "main".to_owned(),
-            hour,
-            charset: Charset::Gbk,
-            timeout: TIMEOUT,
-            min_interval: INTERVAL,
-            room: 0,
-        };
-        match self.store.begin_read(request, self.now.clone()).await.unwrap() {
+        match self.store.begin_read(request(hour), self.now.clone()).await.unwrap() {
             Begin::Begun(read) => read,
             Begin::Busy(wait) => panic!("the slot is taken for {wait:?}"),
         }
@@ -254,4 +258,15 @@ async fn an_answer_stored_late_does_not_bring_the_next_read_forward() {
     life.store.finish_read(first, late, ended, INTERVAL).await.unwrap();
     let view = life.store.view("main", life.now.clone()).await.unwrap();
     assert_eq!(plan::blocked_for(&view, &life.now), INTERVAL);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_for_the_largest_answer_is_told_before_the_request() {
+    let mut life = Life::begin().await;
+    let wanting = ReadRequest { room: u64::MAX, ..request(None) };
+    let begun = life.store.begin_read(wanting, life.now.clone()).await;
+    assert!(matches!(begun, Err(StoreError::NoRoom { needed: u64::MAX, .. })), "{begun:?}");
+    // It left no row and took no slot.
+    assert_eq!(life.store.view("main", life.now.clone()).await.unwrap().last_plain, None);
+    life.read(None, answer(Ending::Announced, "")).await;
 }
