@@ -259,7 +259,11 @@ fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
 fn subscriber_spec(subscriber: &SubscriberConfig) -> SubscriberSpec {
     SubscriberSpec {
         name: subscriber.name.clone(),
-        route: Route { accounts: subscriber.accounts.clone() },
+        route: Route {
+            accounts: subscriber.accounts.clone(),
+            events: subscriber.events.clone(),
+            ..Route::default()
+        },
         enabled: subscriber.enabled,
     }
 }

@@ -3,12 +3,55 @@
 //! The order of the keys is part of the bytes that receivers verify, not of the promise: keys
 //! are always there, `null` where unknown, and changes only add.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::reply::Reply;
 
-/// The type of the event that a reply becomes.
-pub const REPLY_RECEIVED: &str = "reply.received";
+/// What an event tells of; subscribers ask for events by these words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventType {
+    /// A customer's reply.
+    #[serde(rename = "reply.received")]
+    ReplyReceived,
+    /// The gateway refused an account.
+    #[serde(rename = "account.login_failed")]
+    LoginFailed,
+    /// The gateway lets an account in again.
+    #[serde(rename = "account.recovered")]
+    Recovered,
+    /// Another program seems to empty an account's box.
+    #[serde(rename = "account.second_reader")]
+    SecondReader,
+    /// Replies may be missing: hours are owed a read by time.
+    #[serde(rename = "gap.opened")]
+    GapOpened,
+    /// Every hour of a gap was read again, or given up.
+    #[serde(rename = "gap.closed")]
+    GapClosed,
+    /// An answer held what is no record.
+    #[serde(rename = "record.unparsed")]
+    RecordUnparsed,
+}
+
+impl EventType {
+    /// Every type and its word in the configuration, the store and JSON.
+    pub const WORDS: [(&str, Self); 7] = [
+        ("reply.received", Self::ReplyReceived),
+        ("account.login_failed", Self::LoginFailed),
+        ("account.recovered", Self::Recovered),
+        ("account.second_reader", Self::SecondReader),
+        ("gap.opened", Self::GapOpened),
+        ("gap.closed", Self::GapClosed),
+        ("record.unparsed", Self::RecordUnparsed),
+    ];
+
+    /// The type's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let word = Self::WORDS.into_iter().find(|(_, event_type)| *event_type == self);
+        word.map_or("", |(word, _)| word)
+    }
+}
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -37,7 +80,7 @@ struct ReplyReceived<'a> {
 pub fn reply_received(reply: &Reply) -> String {
     let replied_at = reply.replied_at.rfc3339();
     let event = Event {
-        r#type: REPLY_RECEIVED,
+        r#type: EventType::ReplyReceived.as_str(),
         timestamp: &replied_at,
         data: ReplyReceived {
             id: reply.id.as_str(),

@@ -18,7 +18,7 @@ pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};
 pub use secret::{WebhookSecret, WebhookSecretError};
 pub use source::{SecretSource, Secrets, SourceError};
-pub use subscriber::{EventType, Format, SubscriberConfig};
+pub use subscriber::{Format, SubscriberConfig};
 
 use crate::reply::IdKey;
 use reader::{Section, Value};

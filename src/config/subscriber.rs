@@ -14,6 +14,7 @@ use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
 use super::secret::{Vault, WebhookSecret};
 use super::{headers, urls};
+use crate::event::EventType;
 
 const KIND: &str = "[[subscriber]]";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -39,21 +40,9 @@ pub enum Format {
     Standard,
 }
 
-/// An event that a subscriber can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventType {
-    /// A customer's reply.
-    ReplyReceived,
-}
-
 impl Format {
     /// Every format and its word.
     pub const WORDS: [(&str, Self); 1] = [("standard", Self::Standard)];
-}
-
-impl EventType {
-    /// Every event type and its word.
-    pub const WORDS: [(&str, Self); 1] = [("reply.received", Self::ReplyReceived)];
 }
 
 /// One destination of replies. `Debug` shows no secret, no header's value, and of URLs only

@@ -12,12 +12,12 @@ use crate::intake::ingest::{self, Account};
 use crate::intake::plan::{self, Step};
 use crate::reply::IdKey;
 use crate::route::Route;
+use crate::store::Store;
 use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
 };
-use crate::store::{OpenMode, Store};
 use crate::time::{BeijingTime, Hour, UnixMs};
 
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -27,7 +27,6 @@ const RECORD: &str = "100{&}13900000001||TD||2026-11-22 09:59:58||1069";
 struct Life {
     store: Store,
     now: Moment,
-    _folder: tempfile::TempDir,
 }
 
 fn at(text: &str) -> UnixMs {
@@ -56,8 +55,7 @@ fn request(hour: Option<Hour>) -> ReadRequest {
 
 impl Life {
     async fn begin() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap();
+        let store = Store::in_memory().unwrap();
         let key = IdKey::from_secret(b"a key");
         let account = AccountSpec {
             name: "main".to_owned(),
@@ -71,7 +69,7 @@ impl Life {
             SubscriberSpec { name: "crm".to_owned(), route: Route::default(), enabled: true };
         let now = Moment { unix: at("2026-11-22 10:00:00"), boot_ms: 0, boot: Arc::from("a") };
         store.put_configuration(vec![account], vec![subscriber], now.clone()).await.unwrap();
-        Self { store, now, _folder: folder }
+        Self { store, now }
     }
 
     fn pass(&mut self, span: Duration) {

@@ -48,6 +48,12 @@ impl Store {
         Ok(Self { engine: Engine::open(path, mode)?, changes: watch::Sender::new(0) })
     }
 
+    /// A store in memory whose acts run at once, in the caller's thread.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self { engine: Engine::in_memory()?, changes: watch::Sender::new(0) })
+    }
+
     /// Tells of every change that may have made work: by this process at once, by another
     /// within a quarter of a second while [`Store::watch`] runs.
     #[must_use]

@@ -19,9 +19,10 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, EventType, Format, LogConfig, LogLevel, ServerConfig, StoreConfig,
+    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, ServerConfig, StoreConfig,
     SubscriberConfig, WebhookSecret,
 };
+use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::gateway::simulator::{Habits, NewAccount, Options, Simulator};
 use crate::store::Store;

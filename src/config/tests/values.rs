@@ -204,7 +204,10 @@ fn of_subscribers() {
         ),
         ("accounts = \"main\"", "12: subscriber \"crm\": accounts: must be a list, not a string"),
         ("events = []", "10: subscriber \"crm\": events: must have 1 to 8 entries"),
-        ("events = [\"reply\"]", "11: subscriber \"crm\": events[0]: must be \"reply.received\""),
+        (
+            "events = [\"reply\"]",
+            "11: subscriber \"crm\": events[0]: must be \"reply.received\" or \"account.login_failed\" or \"account.recovered\" or \"account.second_reader\" or \"gap.opened\" or \"gap.closed\" or \"record.unparsed\"",
+        ),
         ("retry = []", "9: subscriber \"crm\": retry: must have 1 to 20 entries"),
         ("retry = [\"5s\", \"8d\"]", "16: subscriber \"crm\": retry[1]: must be from 1ms to 7d"),
         ("give_up = \"0s\"", "11: subscriber \"crm\": give_up: must be from 1ms to 365d"),

@@ -73,8 +73,8 @@ fn a_proven_read_makes_replies_for_those_who_want_them() {
     let known = Known {
         subscribers: vec![
             ("all".to_owned(), Route::default()),
-            ("other".to_owned(), Route { accounts: vec!["other".to_owned()] }),
-            ("main".to_owned(), Route { accounts: vec!["main".to_owned()] }),
+            ("other".to_owned(), Route { accounts: vec!["other".to_owned()], ..Route::default() }),
+            ("main".to_owned(), Route { accounts: vec!["main".to_owned()], ..Route::default() }),
         ],
         ..Known::default()
     };

@@ -41,6 +41,9 @@ pub(crate) struct Engine {
     acts: mpsc::Sender<Act>,
     readers: Arc<Mutex<Vec<Connection>>>,
     watcher: Arc<Mutex<Option<Connection>>>,
+    /// In place of writer and readers, for tests that live weeks in milliseconds.
+    #[cfg(test)]
+    direct: Option<Arc<Mutex<Connection>>>,
 }
 
 /// Whether a store may be made where there is none.
@@ -69,7 +72,43 @@ impl Engine {
             .name("store-writer".to_owned())
             .spawn(move || write_groups(&writer, queue))
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), acts, readers: Arc::default(), watcher: Arc::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            acts,
+            readers: Arc::default(),
+            watcher: Arc::default(),
+            #[cfg(test)]
+            direct: None,
+        })
+    }
+
+    /// A store in memory whose acts run at once, in the caller's thread, each a transaction.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.pragma_update(None, "foreign_keys", true)?;
+        schema::bring_up_to_date(&mut connection)?;
+        let (acts, _) = mpsc::channel(1);
+        Ok(Self {
+            path: PathBuf::from("/"),
+            acts,
+            readers: Arc::default(),
+            watcher: Arc::default(),
+            direct: Some(Arc::new(Mutex::new(connection))),
+        })
+    }
+
+    #[cfg(test)]
+    fn at_once<T>(
+        direct: &Mutex<Connection>,
+        act: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = direct.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = act(&connection);
+        connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        done
     }
 
     /// Where the file is.
@@ -82,6 +121,10 @@ impl Engine {
         &self,
         act: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        if let Some(direct) = &self.direct {
+            return Self::at_once(direct, act);
+        }
         let (sender, answered) = oneshot::channel();
         let act: Act = Box::new(move |connection| {
             // An act that panics fails alone: the writer is everybody's.
@@ -105,6 +148,10 @@ impl Engine {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        if let Some(direct) = &self.direct {
+            return Self::at_once(direct, query);
+        }
         let engine = self.clone();
         let run = move || {
             let kept = engine.lock_readers().pop();

@@ -235,9 +235,9 @@ fn keep_reply(
         read.0,
         now.0,
     ])?;
-    connection
-        .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![reply.id.as_str(), crate::event::REPLY_RECEIVED, new.event])?;
+    connection.prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?.execute(
+        params![reply.id.as_str(), crate::event::EventType::ReplyReceived.as_str(), new.event],
+    )?;
     let event = connection.last_insert_rowid();
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
