@@ -248,6 +248,7 @@ fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
             number: account.number.clone(),
             min_interval: account.min_interval,
             recover: account.recover,
+            schedule: account.schedule.to_string(),
         },
         configured_key: config.store.id_key.clone(),
         derived_key: login.clone(),

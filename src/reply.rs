@@ -9,7 +9,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::time::BeijingTime;
+use crate::time::{BeijingTime, UnixMs};
 
 /// A telephone number that answered: 3 to 20 digits, perhaps behind a `+`.
 ///
@@ -126,6 +126,17 @@ impl IdKey {
         let whole = self.draw(b"reply", of, &occurrence.to_be_bytes());
         let (id, _) = whole.split_at(ReplyId::BYTES);
         ReplyId(format!("{}{}", ReplyId::PREFIX, hex::encode(id)))
+    }
+
+    /// The id of an event that is no reply: `evt_` and 32 hex digits, drawn from what makes it
+    /// the only one of its kind.
+    #[must_use]
+    pub fn event_id(&self, account: &str, event_type: &str, at: UnixMs, read: i64) -> String {
+        let (at, read) = (at.0.to_be_bytes(), read.to_be_bytes());
+        let fields: [&[u8]; 5] = [b"event", account.as_bytes(), event_type.as_bytes(), &at, &read];
+        let whole = digest(&self.0, &fields);
+        let (id, _) = whole.split_at(ReplyId::BYTES);
+        format!("evt_{}", hex::encode(id))
     }
 
     fn draw(&self, purpose: &[u8], of: Fingerprint<'_>, number: &[u8]) -> [u8; 32] {

@@ -37,19 +37,22 @@ const RANKS: [(&str, u8); 17] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 15] = [
+const PURE: [&str; 18] = [
     "time.rs",
     "reply.rs",
-    "event.rs",
+    "event/",
     "route.rs",
     "gateway/charset.rs",
     "gateway/rx.rs",
     "gateway/rx/",
+    "gateway/mm.rs",
     "gateway/status.rs",
     "intake/plan.rs",
     "intake/verdict.rs",
     "intake/count.rs",
     "intake/hours.rs",
+    "intake/ingest/",
+    "intake/standing.rs",
     "delivery/sign.rs",
     "delivery/retry.rs",
     "delivery/target/",

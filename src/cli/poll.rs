@@ -8,9 +8,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::{load, output, signals};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
-use crate::intake::plan;
 use crate::intake::reader::{ReadResult, Reader};
-use crate::intake::take_in::TakeIn;
 use crate::store::read::{Ingested, Verdict};
 use crate::store::{OpenMode, Store};
 use crate::time::UnixMs;
@@ -72,14 +70,10 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
         return Err(Failure::new(Exit::NotFound, message));
     }
     let clock = Clock::system();
-    TakeIn::new(store.clone(), clock.clone()).open_or_tell(&name).await?;
     store.anchor_slot(&name, clock.now()).await?;
+    let reader = Reader::new(store.clone(), clock.clone(), account)?;
+    let result = reader.read_now(None).await?;
     let now = clock.now();
-    let view = store.view(&name, now.clone()).await?;
-    let blocked = plan::blocked_for(&view, &now);
-    let reader = Reader::new(store.clone(), clock, account)?;
-    let result =
-        if blocked.is_zero() { reader.read(None).await? } else { ReadResult::NotNow(blocked) };
     Ok(match result {
         ReadResult::Done(ingested) => done(&name, &ingested),
         ReadResult::NotNow(wait) => not_now(&name, now.unix.after(wait)),

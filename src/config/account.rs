@@ -15,6 +15,7 @@ use super::report::Fault;
 use super::secret::{Purpose, Vault};
 use super::urls;
 use crate::gateway::charset::Charset;
+use crate::gateway::client::ReadMode;
 
 const KIND: &str = "[[account]]";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -61,6 +62,22 @@ pub struct AccountConfig {
     pub charset: Charset,
     /// How far back the first reads look for replies.
     pub recover: Duration,
+    /// By what reads new replies are fetched.
+    pub read: ReadMode,
+    /// When every hour that is over is looked at once.
+    pub reconcile: Reconcile,
+}
+
+/// When every hour that is over is read by `time` once, whatever plain reads brought of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reconcile {
+    /// After midnight, when slots are cheap: the hours of the day that ended.
+    #[default]
+    Nightly,
+    /// Each a quarter of an hour after its end.
+    Hourly,
+    /// Never.
+    Off,
 }
 
 impl fmt::Debug for AccountConfig {
@@ -76,6 +93,8 @@ impl fmt::Debug for AccountConfig {
             .field("number", &self.number)
             .field("charset", &self.charset)
             .field("recover", &self.recover)
+            .field("read", &self.read)
+            .field("reconcile", &self.reconcile)
             .finish_non_exhaustive()
     }
 }
@@ -89,6 +108,9 @@ enum PasswordScheme {
 
 const SCHEMES: [(&str, PasswordScheme); 2] =
     [("md5", PasswordScheme::Md5), ("md5-with-uid", PasswordScheme::Md5WithUid)];
+const READS: [(&str, ReadMode); 2] = [("plain", ReadMode::Plain), ("hour", ReadMode::Hour)];
+const RECONCILES: [(&str, Reconcile); 3] =
+    [("nightly", Reconcile::Nightly), ("hourly", Reconcile::Hourly), ("off", Reconcile::Off)];
 const CHARSETS: [(&str, Charset); 2] = [("gbk", Charset::Gbk), ("utf-8", Charset::Utf8)];
 
 /// The boxes that are read: gateway and account there.
@@ -134,6 +156,8 @@ fn read(
     let number = section.read("number", |value| value.parse(number)).flatten();
     let charset = section.choice("charset", Charset::Gbk, &CHARSETS);
     let recover = section.duration("recover", RECOVER, Duration::ZERO..=RECOVER_MAX);
+    let read = section.choice("read", ReadMode::Plain, &READS);
+    let reconcile = section.read("reconcile", reconcile).unwrap_or_default();
     section.finish();
     let name = name?;
     Some(AccountConfig {
@@ -148,7 +172,18 @@ fn read(
         number,
         charset,
         recover,
+        read,
+        reconcile,
     })
+}
+
+/// One of the words, or whether to.
+fn reconcile(value: &Value<'_>) -> Result<Reconcile, Fault> {
+    match value.flag() {
+        Ok(true) => Ok(Reconcile::Nightly),
+        Ok(false) => Ok(Reconcile::Off),
+        Err(_) => value.choice(&RECONCILES),
+    }
 }
 
 fn uid(text: &str) -> Result<String, &'static str> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 use toml::de::DeTable;
 
-pub use account::AccountConfig;
+pub use account::{AccountConfig, Reconcile};
 pub use address::is_inside;
 pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};

@@ -22,6 +22,8 @@ use crate::time::Hour;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Silence after which an answer is given up. Generous: cutting a destructive read loses it.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Time for a call that destroys nothing.
+const MM_MAX: Duration = Duration::from_secs(30);
 /// The largest body that is read: some 700,000 replies, more than an account gets in a month.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What stays as it is in a query: the set that the provider's document names.
@@ -40,6 +42,16 @@ pub struct Access {
     pub charset: Charset,
     /// The proxy to go through, if any.
     pub proxy: Option<Url>,
+}
+
+/// By what reads an account's new replies are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// By plain reads, which empty the box.
+    #[default]
+    Plain,
+    /// By reads of the hour that runs, which destroy nothing.
+    Hour,
 }
 
 /// What one `/rx` request brought, however it ended.
@@ -152,6 +164,16 @@ impl Client {
 
     /// Reads `/rx` once: plainly, or an hour by `time`. Gives up when `deadline` is over.
     pub async fn rx(&self, hour: Option<Hour>, deadline: impl Future<Output = ()>) -> Received {
+        self.ask(self.rx_url(hour), deadline).await
+    }
+
+    /// Asks `/mm` for the messages left, which reads no reply: what is wanted is the code.
+    pub async fn mm(&self) -> Received {
+        let (url, _) = self.url("mm");
+        self.ask(url, tokio::time::sleep(MM_MAX)).await
+    }
+
+    async fn ask(&self, url: Url, deadline: impl Future<Output = ()>) -> Received {
         let mut received = Received {
             http_status: None,
             ending: Ending::Unanswered,
@@ -162,18 +184,15 @@ impl Client {
             // The deadline first: a process that slept through it must not send any more.
             biased;
             () = deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
-            () = self.receive(hour, &mut received) => {}
+            () = self.receive(url, &mut received) => {}
         }
         received
     }
 
     /// Fills `received` as the answer comes, so that a deadline keeps what there is.
-    async fn receive(&self, hour: Option<Hour>, received: &mut Received) {
-        let request = self
-            .http
-            .get(self.rx_url(hour))
-            .header(CACHE_CONTROL, "no-store")
-            .header(CONNECTION, "close");
+    async fn receive(&self, url: Url, received: &mut Received) {
+        let request =
+            self.http.get(url).header(CACHE_CONTROL, "no-store").header(CONNECTION, "close");
         let mut response = match tokio::time::timeout(IDLE_MAX, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return received.fail(Ending::Unanswered, in_words(error)),
@@ -197,12 +216,8 @@ impl Client {
         received.ending = if announced { Ending::Announced } else { Ending::Connection };
     }
 
-    /// The query is written by hand: the client's own would escape by other rules.
     fn rx_url(&self, hour: Option<Hour>) -> Url {
-        let mut url = self.access.base_url.clone();
-        url.set_path(&format!("{}/rx/", url.path().trim_end_matches('/')));
-        let uid = utf8_percent_encode(&self.access.uid, QUERY);
-        let mut query = format!("uid={uid}&pwd={}", self.access.pwd.expose_secret());
+        let (mut url, mut query) = self.url("rx");
         if let Some(hour) = hour {
             query += &format!("&time={hour}");
         }
@@ -211,6 +226,17 @@ impl Client {
         }
         url.set_query(Some(&query));
         url
+    }
+
+    /// A call's address with its login, and that login's query to add to. It is written by hand:
+    /// the client's own would escape by other rules.
+    fn url(&self, call: &str) -> (Url, String) {
+        let mut url = self.access.base_url.clone();
+        url.set_path(&format!("{}/{call}/", url.path().trim_end_matches('/')));
+        let uid = utf8_percent_encode(&self.access.uid, QUERY);
+        let query = format!("uid={uid}&pwd={}", self.access.pwd.expose_secret());
+        url.set_query(Some(&query));
+        (url, query)
     }
 }
 

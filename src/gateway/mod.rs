@@ -2,6 +2,7 @@
 
 pub mod charset;
 pub mod client;
+pub mod mm;
 pub mod rx;
 pub mod simulator;
 pub mod status;

@@ -1,14 +1,16 @@
-//! Hours: what a doubtful read owes, and what a read by `time` settles.
+//! Hours: what a doubtful read or a pause owes, and what a read by `time` settles.
 //!
 //! An hour is verified when the gateway shows us, after it is over, all that we know of it. This
 //! file decides; the store keeps the rows, and the planner chooses among those that are owed.
 
 use std::time::Duration;
 
-use crate::store::read::{HourChange, HourRow, HourState, ReadId, Verdict};
+use crate::store::hour::{Cause, Gap, HourChange, HourRow, HourState, OwedHour};
+use crate::store::read::{ReadId, Verdict};
 use crate::time::{Hour, UnixMs};
 
-/// Carriers deliver late: how far before the last proven read a missing reply may be stamped.
+/// Carriers deliver late: how far before the last proven read a missing reply may be stamped, and
+/// how long after an hour's end replies of it may still arrive.
 const LATE: Duration = Duration::from_hours(2);
 /// How long after its end an hour is settled at the gateway.
 const SETTLED: Duration = Duration::from_mins(15);
@@ -24,10 +26,16 @@ const RECORD_HOURS_MAX: usize = 1_000;
 /// The furthest back that a read owes, however long ago the last proven one was: longer than
 /// gateways keep replies, and a bound where the clock was wrong by decades.
 const OWED_MAX: Duration = Duration::from_hours(62 * 24);
+/// The least lateness of a read that is a pause: a restart of the machine is none.
+const PAUSE_MIN: Duration = Duration::from_mins(2);
+/// A time that never comes.
+const NEVER: UnixMs = UnixMs(i64::MAX);
 
-/// The plain read that owes hours.
+/// What a read leaves in doubt: replies that reached the gateway before it ended.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainRead {
+pub struct Doubted {
+    /// The read.
+    pub read: ReadId,
     /// When it began.
     pub started: UnixMs,
     /// When its answer ended, or was given up.
@@ -38,35 +46,118 @@ pub struct PlainRead {
     pub recover: Duration,
 }
 
+impl Doubted {
+    fn last_hour(&self) -> Hour {
+        self.ended.beijing().hour()
+    }
+
+    /// The hours from two before the last proven plain read to the end of this one.
+    fn hours(&self) -> impl Iterator<Item = Hour> + use<> {
+        // Where the clock was set back meanwhile, the earlier of both ends counts.
+        let started = self.started.min(self.ended);
+        let first = match self.last_proven {
+            Some(proven) => proven.min(started).before(LATE),
+            None => started.before(self.recover),
+        };
+        let first = first.max(self.ended.before(OWED_MAX));
+        first.beijing().hour().through(self.last_hour())
+    }
+
+    /// An hour of which replies may be missing. A read of it that began two hours after its end
+    /// showed all that was to come.
+    fn owe(&self, hour: Hour, cause: Cause) -> OwedHour {
+        OwedHour {
+            hour,
+            cause,
+            gap: None,
+            not_before: self.ended,
+            again_not_before: self.ended,
+            unless_verified_since: hour.end().after(LATE),
+        }
+    }
+}
+
 /// The hours that a doubtful plain read owes: from two hours before the last proven one to its
 /// own end, and those of the records and faults in it. They are owed at once; one that is not
 /// over is owed again when it is, because a read before that verifies nothing.
 #[must_use]
-pub fn owed_by(read: PlainRead, of_records: impl Iterator<Item = Hour>) -> Vec<HourChange> {
-    // Where the clock was set back meanwhile, the earlier of both ends counts.
-    let started = read.started.min(read.ended);
-    let first = match read.last_proven {
-        Some(proven) => proven.min(started).before(LATE),
-        None => started.before(read.recover),
-    };
-    let first = first.max(read.ended.before(OWED_MAX));
-    let last = read.ended.beijing().hour();
-    let mut hours: Vec<Hour> = first.beijing().hour().through(last).collect();
+pub fn owed_by_doubt(
+    read: &Doubted,
+    of_records: impl Iterator<Item = Hour>,
+    cause: Cause,
+) -> Vec<OwedHour> {
+    let mut hours: Vec<OwedHour> = read.hours().map(|hour| read.owe(hour, cause)).collect();
     let stamped = of_records.filter(|hour| is_near(*hour, read.ended)).take(RECORD_HOURS_MAX);
-    hours.extend(stamped);
-    hours.sort_unstable();
-    hours.dedup();
-    hours.into_iter().map(|hour| HourChange::Owe(hour, read.ended)).collect()
+    // What comes later than anything should says that an hour was verified too early.
+    let anew = |hour| OwedHour { unless_verified_since: NEVER, ..read.owe(hour, cause) };
+    hours.extend(stamped.map(anew));
+    hours.sort_by_key(|owed| (owed.hour, std::cmp::Reverse(owed.unless_verified_since)));
+    hours.dedup_by_key(|owed| owed.hour);
+    hours
+}
+
+/// The hours that a plain read owes where the host's way is to end every answer with its
+/// connection: those that are over, once when they are settled and once when nothing more is to
+/// come. The reads before owed what was over before them.
+#[must_use]
+pub fn owed_by_way_of_host(read: &Doubted, previous_ended: UnixMs) -> Vec<OwedHour> {
+    let since = previous_ended.min(read.started).before(LATE + Duration::from_hours(1));
+    let first = since.max(read.ended.before(OWED_MAX)).beijing().hour();
+    let over = first.through(read.last_hour()).filter(|hour| hour.end() <= read.ended);
+    let owe = |hour: Hour| OwedHour {
+        not_before: settled(hour),
+        again_not_before: hour.end().after(LATE),
+        ..read.owe(hour, Cause::Unannounced)
+    };
+    over.map(owe).collect()
 }
 
 /// The hours of plain copies that raised no count: such a copy may be one that was seen before,
 /// or an equal text of the same second that was not. Only its hour can tell.
 #[must_use]
-pub fn owed_once_more(of_copies: impl Iterator<Item = Hour>, now: UnixMs) -> Vec<HourChange> {
+pub fn owed_once_more(of_copies: impl Iterator<Item = Hour>, now: UnixMs) -> Vec<OwedHour> {
     let mut hours: Vec<Hour> =
         of_copies.filter(|hour| is_near(*hour, now)).take(RECORD_HOURS_MAX).collect();
+    hours.sort_unstable();
     hours.dedup();
-    hours.into_iter().map(|hour| HourChange::Owe(hour, now)).collect()
+    let owe = |hour| OwedHour {
+        hour,
+        cause: Cause::Repeat,
+        gap: None,
+        not_before: now,
+        again_not_before: now,
+        unless_verified_since: NEVER,
+    };
+    hours.into_iter().map(owe).collect()
+}
+
+/// The hours to look at once, as every hour that is over is.
+#[must_use]
+pub fn owed_for_reconciling(first: Hour, last: Hour) -> Vec<OwedHour> {
+    let owe = |hour: Hour| OwedHour {
+        hour,
+        cause: Cause::Reconcile,
+        gap: None,
+        not_before: settled(hour),
+        again_not_before: NEVER,
+        unless_verified_since: UnixMs(i64::MIN),
+    };
+    let earliest = last.end().before(OWED_MAX).beijing().hour();
+    first.max(earliest).through(last).map(owe).collect()
+}
+
+/// The last hour that is over and settled.
+#[must_use]
+pub fn last_settled(now: UnixMs) -> Hour {
+    now.before(SETTLED).before(Duration::from_hours(1)).beijing().hour()
+}
+
+/// The last hour of the last day of which every hour is over and settled.
+#[must_use]
+pub fn last_of_settled_day(now: UnixMs) -> Hour {
+    const HOURS: i64 = 24;
+    let days = (last_settled(now).number() + 1).div_euclid(HOURS);
+    Hour::from_number(days * HOURS - 1)
 }
 
 /// Whether an hour has begun, or soon will by a clock that is not quite ours.
@@ -78,42 +169,144 @@ fn settled(hour: Hour) -> UnixMs {
     hour.end().after(SETTLED)
 }
 
+/// Whether reading paused before a read: it began more than an interval later than it was due
+/// after the one before it, so that two went by. A restored backup looks like a pause, and so
+/// does a clock that was set back. `due` is when the schedule wanted the next read.
+#[must_use]
+pub fn is_pause(
+    previous_ended: UnixMs,
+    started: UnixMs,
+    due: Option<UnixMs>,
+    interval: Duration,
+) -> bool {
+    let free = previous_ended.after(interval);
+    let expected = due.map_or(free, |due| due.max(free));
+    let slack = interval.max(PAUSE_MIN);
+    started > expected.after(slack) || started.after(slack) < previous_ended
+}
+
+/// Puts the hours that make a gap into one: an open one that they touch, or one of their own that
+/// this read opens. Says which it opens.
+pub fn join_gap(owed: &mut [OwedHour], gaps: &[Gap], read: ReadId) -> Option<Gap> {
+    let making = || owed.iter().filter(|owed| owed.cause.makes_gap()).map(|owed| owed.hour);
+    let (first, last) = (making().min()?, making().max()?);
+    let count = making().count();
+    let touches = |gap: &&Gap| {
+        making().any(|hour| {
+            hour.number() + 1 >= gap.first.number() && hour.number() <= gap.last.number() + 1
+        })
+    };
+    let touched = gaps.iter().filter(touches).map(|gap| gap.id).min();
+    let id = touched.unwrap_or(read);
+    for owed in owed.iter_mut().filter(|owed| owed.cause.makes_gap()) {
+        owed.gap = Some(id);
+    }
+    let opened = Gap {
+        id,
+        first,
+        last,
+        owed: u32::try_from(count).unwrap_or(u32::MAX),
+        verified: 0,
+        given_up: 0,
+    };
+    touched.is_none().then_some(opened)
+}
+
+/// The gap that is closed by what becomes of one of its hours, with its last counts.
+#[must_use]
+pub fn closed_gap(before: &HourRow, after: &HourRow, gaps: &[Gap]) -> Option<Gap> {
+    let gap = gaps.iter().find(|gap| Some(gap.id) == before.gap)?;
+    let was_owed = before.state == HourState::Owed && after.state != HourState::Owed;
+    (was_owed && gap.owed <= 1).then_some(Gap {
+        owed: 0,
+        verified: gap.verified + u32::from(after.state == HourState::Verified),
+        given_up: gap.given_up + u32::from(after.state == HourState::GivenUp),
+        ..*gap
+    })
+}
+
 /// A read of an hour by `time`.
 #[derive(Clone, Copy, Debug)]
 pub struct HourRead {
     /// Its number.
     pub id: ReadId,
+    /// The hour.
+    pub hour: Hour,
     /// When it began.
     pub started: UnixMs,
     /// When it is taken in.
     pub now: UnixMs,
     /// How far it is trusted.
     pub verdict: Verdict,
-    /// Whether it held every copy that was known of the hour.
-    pub complete: bool,
+    /// Whether its end was announced by nothing, as is the host's way, and the read of this hour
+    /// before it brought the same: better proof is not to be had there.
+    pub confirmed: bool,
+    /// The copies that it held.
+    pub held: u32,
+    /// The copies that were known of the hour before it.
+    pub known: u32,
+    /// How many of those it did not hold.
+    pub missing: u32,
     /// The account's interval, from which the wait after a doubtful read grows.
     pub min_interval: Duration,
 }
 
-/// What a read settles of an hour that was owed; none where the hour was owed anew while the
-/// read was under way, or was not owed.
+/// What a read settles of an hour; none where it changes nothing: the account was turned away,
+/// or the hour was owed anew while the read was under way.
 #[must_use]
-pub fn settle(row: HourRow, read: HourRead) -> Option<HourChange> {
-    if row.state != HourState::Owed || row.owed_by > read.id {
+pub fn settle(row: Option<HourRow>, read: HourRead) -> Option<HourRow> {
+    let proven = match read.verdict {
+        Verdict::Proven => true,
+        Verdict::Doubtful(_) => read.confirmed,
+        Verdict::Refused(_) => return None,
+    };
+    let row = match row {
+        Some(row) if row.state == HourState::Owed => row,
+        other => return proven.then(|| asked_for(other, read)).flatten(),
+    };
+    if row.owed_by > read.id {
         return None;
     }
     let row = HourRow { tries: row.tries.saturating_add(1), ..row };
-    let next = match read.verdict {
-        // The account was turned away: nothing was tried.
-        Verdict::Refused(_) => return None,
-        Verdict::Doubtful(_) => after_doubt(row, read),
-        Verdict::Proven if read.started < settled(row.hour) => {
-            HourRow { not_before: settled(row.hour), ..row }
-        }
-        Verdict::Proven if read.complete => HourRow { state: HourState::Verified, ..row },
-        Verdict::Proven => after_short(row, read),
+    if !proven {
+        return Some(after_doubt(row, read));
+    }
+    let row = counted(row, read);
+    Some(if read.started < settled(row.hour) {
+        HourRow { not_before: settled(row.hour), ..row }
+    } else if read.missing == 0 {
+        verified(row, read)
+    } else {
+        after_short(row, read)
+    })
+}
+
+/// An hour that was read though it was not owed: somebody asked for it.
+fn asked_for(row: Option<HourRow>, read: HourRead) -> Option<HourRow> {
+    let nothing = HourRow {
+        hour: read.hour,
+        state: HourState::Verified,
+        owed_by: ReadId(0),
+        not_before: read.now,
+        tries: 1,
+        doubts: 0,
+        shorts: 0,
+        cause: Cause::Reconcile,
+        gap: None,
+        verified: None,
+        held: None,
+        known: None,
     };
-    Some(HourChange::Set(next))
+    let whole = read.started >= settled(read.hour) && read.missing == 0;
+    whole.then(|| verified(counted(row.unwrap_or(nothing), read), read))
+}
+
+fn counted(row: HourRow, read: HourRead) -> HourRow {
+    HourRow { held: Some(read.held), known: Some(read.known), ..row }
+}
+
+fn verified(row: HourRow, read: HourRead) -> HourRow {
+    HourRow { state: HourState::Verified, verified: Some(read.started), ..row }
 }
 
 fn after_doubt(row: HourRow, read: HourRead) -> HourRow {
@@ -131,199 +324,11 @@ fn after_short(row: HourRow, read: HourRead) -> HourRow {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> UnixMs {
-        text.parse::<crate::time::BeijingTime>().unwrap().unix_ms()
-    }
-
-    fn owed(started: &str, last_proven: Option<&str>, records: &[&str]) -> Vec<String> {
-        let read = PlainRead {
-            started: at(started),
-            ended: at(started).after(Duration::from_secs(30)),
-            last_proven: last_proven.map(at),
-            recover: Duration::from_hours(3),
-        };
-        let records = records.iter().map(|hour| hour.parse().unwrap());
-        let hour = |change| match change {
-            HourChange::Owe(hour, _) => hour.to_string(),
-            HourChange::Set(_) => unreachable!("a plain read only owes"),
-        };
-        owed_by(read, records).into_iter().map(hour).collect()
-    }
-
-    #[test]
-    fn a_doubtful_read_owes_from_before_the_last_proven_one() {
-        assert_eq!(
-            owed("2026-11-22 12:05:00", Some("2026-11-22 11:55:00"), &[]),
-            ["2026-11-22_09", "2026-11-22_10", "2026-11-22_11", "2026-11-22_12"]
-        );
-        assert_eq!(
-            owed("2026-11-22 01:10:00", None, &[]),
-            ["2026-11-21_22", "2026-11-21_23", "2026-11-22_00", "2026-11-22_01"]
-        );
-        // A read over an hour's end owes both, and one begun before a clock was set back, too.
-        assert_eq!(
-            owed("2026-11-22 11:59:45", Some("2026-11-22 13:30:00"), &[]).last().unwrap(),
-            "2026-11-22_12"
-        );
-    }
-
-    #[test]
-    fn it_owes_the_hours_of_its_records_within_reason() {
-        let hours = owed(
-            "2026-11-22 12:05:00",
-            Some("2026-11-22 12:00:00"),
-            &["2008-05-27_12", "2099-01-01_00", "2026-11-22_13"],
-        );
-        assert_eq!(
-            hours,
-            ["2008-05-27_12", "2026-11-22_10", "2026-11-22_11", "2026-11-22_12", "2026-11-22_13"]
-        );
-    }
-
-    #[test]
-    fn clocks_that_jump_owe_neither_nothing_nor_everything() {
-        let back = PlainRead {
-            started: at("2026-11-22 15:05:00"),
-            ended: at("2026-11-22 10:05:00"),
-            last_proven: Some(at("2026-11-22 15:00:00")),
-            recover: Duration::from_hours(3),
-        };
-        let hours = owed_by(back, std::iter::empty());
-        assert_eq!(
-            hours.last(),
-            Some(&HourChange::Owe("2026-11-22_10".parse().unwrap(), back.ended))
-        );
-        let decades = PlainRead { last_proven: Some(UnixMs(0)), started: back.ended, ..back };
-        assert_eq!(owed_by(decades, std::iter::empty()).len(), 62 * 24 + 1);
-        let forward = PlainRead { started: UnixMs(0), last_proven: None, ..decades };
-        assert_eq!(owed_by(forward, std::iter::empty()).len(), 62 * 24 + 1);
-    }
-
-    #[test]
-    fn plain_copies_that_raise_nothing_owe_their_hours_within_reason() {
-        let hours =
-            ["2026-11-22_10", "2026-11-22_10", "2099-01-01_00"].map(|hour| hour.parse().unwrap());
-        let now = at("2026-11-22 10:30:00");
-        assert_eq!(owed_once_more(hours.into_iter(), now), [HourChange::Owe(hours[0], now)]);
-    }
-
-    #[test]
-    fn an_account_that_was_turned_away_tried_nothing() {
-        assert_eq!(
-            settle(row(), read("2026-11-22 12:00:00", Verdict::Refused("frozen"), false)),
-            None
-        );
-    }
-
-    fn row() -> HourRow {
-        HourRow {
-            hour: "2026-11-22_10".parse().unwrap(),
-            state: HourState::Owed,
-            owed_by: ReadId(7),
-            not_before: at("2026-11-22 10:20:00"),
-            tries: 0,
-            doubts: 0,
-            shorts: 0,
-        }
-    }
-
-    fn read(started: &str, verdict: Verdict, complete: bool) -> HourRead {
-        let started = at(started);
-        HourRead {
-            id: ReadId(8),
-            started,
-            now: started,
-            verdict,
-            complete,
-            min_interval: Duration::from_mins(10),
-        }
-    }
-
-    fn check(row: HourRow, read: HourRead, state: HourState, not_before: &str) -> HourRow {
-        let Some(HourChange::Set(next)) = settle(row, read) else { panic!("nothing settled") };
-        assert_eq!(next.state, state);
-        assert_eq!(next.not_before.beijing().to_string(), not_before);
-        next
-    }
-
-    #[test]
-    fn an_hour_is_verified_when_it_is_settled_and_whole() {
-        let early = read("2026-11-22 11:14:59", Verdict::Proven, true);
-        check(row(), early, HourState::Owed, "2026-11-22 11:15:00");
-        let settled = read("2026-11-22 11:15:00", Verdict::Proven, true);
-        check(row(), settled, HourState::Verified, "2026-11-22 10:20:00");
-    }
-
-    #[test]
-    fn an_hour_that_lacks_a_reply_is_given_up_in_the_end() {
-        let short = |row, started| {
-            check(
-                row,
-                read(started, Verdict::Proven, false),
-                HourState::Owed,
-                match started {
-                    "2026-11-22 12:00:00" => "2026-11-22 13:00:00",
-                    "2026-11-22 13:00:00" => "2026-11-22 19:00:00",
-                    _ => "2026-11-23 19:00:00",
-                },
-            )
-        };
-        let row = short(
-            short(short(row(), "2026-11-22 12:00:00"), "2026-11-22 13:00:00"),
-            "2026-11-22 19:00:00",
-        );
-        check(
-            row,
-            read("2026-11-23 19:00:00", Verdict::Proven, false),
-            HourState::GivenUp,
-            "2026-11-23 19:00:00",
-        );
-    }
-
-    #[test]
-    fn doubtful_reads_of_an_hour_grow_rarer_and_end() {
-        let doubt = Verdict::Doubtful("cut");
-        let once = check(
-            row(),
-            read("2026-11-22 12:00:00", doubt, false),
-            HourState::Owed,
-            "2026-11-22 12:10:00",
-        );
-        let twice = check(
-            once,
-            read("2026-11-22 12:10:00", doubt, false),
-            HourState::Owed,
-            "2026-11-22 12:30:00",
-        );
-        assert_eq!((twice.tries, twice.doubts), (2, 2));
-        let often = HourRow { doubts: DOUBTS_MAX - 2, ..row() };
-        check(
-            often,
-            read("2026-11-22 12:00:00", doubt, true),
-            HourState::Owed,
-            "2026-11-23 12:00:00",
-        );
-        let last = HourRow { doubts: DOUBTS_MAX - 1, ..row() };
-        check(
-            last,
-            read("2026-11-22 12:00:00", doubt, true),
-            HourState::GivenUp,
-            "2026-11-23 12:00:00",
-        );
-    }
-
-    #[test]
-    fn an_hour_owed_anew_is_not_settled_by_an_older_read() {
-        let anew = HourRow { owed_by: ReadId(9), ..row() };
-        assert_eq!(settle(anew, read("2026-11-22 12:00:00", Verdict::Proven, true)), None);
-        let verified = HourRow { state: HourState::Verified, ..row() };
-        assert_eq!(
-            settle(verified, read("2026-11-22 12:00:00", Verdict::Doubtful("cut"), true)),
-            None
-        );
-    }
+/// The changes that owe these hours.
+#[must_use]
+pub fn changes(owed: Vec<OwedHour>) -> Vec<HourChange> {
+    owed.into_iter().map(HourChange::Owe).collect()
 }
+
+#[cfg(test)]
+mod tests;

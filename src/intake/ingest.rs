@@ -7,17 +7,20 @@ use std::collections::HashMap;
 
 use crate::event;
 use crate::gateway::charset::Charset;
+use crate::gateway::client::Ending;
 use crate::gateway::rx::{self, Answer, Record};
 use crate::gateway::status::Status;
 use crate::intake::count::{self, Body};
-use crate::intake::hours::{self, HourRead, PlainRead};
-use crate::intake::{plan, verdict};
+use crate::intake::verdict;
 use crate::reply::{Fingerprint, IdKey, Identity, Mobile, Reply, Suspicion};
 use crate::store::read::{
-    AccountSettings, HourChange, Known, NewFault, NewReply, OpenRead, Outcome, Questions, Tally,
+    AccountSettings, Known, NewFault, NewReply, OpenRead, Outcome, Questions, ReadId, Tally,
     Verdict, WaitingRecord,
 };
 use crate::time::{BeijingTime, Hour, UnixMs};
+
+mod notices;
+mod owed;
 
 /// Intervals that the last record of a cut body waits for its hour.
 const WAITING_INTERVALS: u32 = 2;
@@ -59,6 +62,8 @@ pub struct Prepared {
     faults: Vec<NewFault>,
     /// The hours of its records and faults.
     stamped: Vec<Hour>,
+    /// Whether the answer's end was announced and met.
+    end_announced: bool,
     /// The last record of a cut body, if nothing follows its gateway number: its group.
     cut_last: Option<usize>,
 }
@@ -67,17 +72,20 @@ pub struct Prepared {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
-    Hour,
+    Hour(Hour),
     /// One record of an earlier read, which waited.
     Waiting,
 }
 
 struct ReadFacts {
     kind: Kind,
-    id: crate::store::read::ReadId,
+    id: ReadId,
     charset: Charset,
     started: UnixMs,
+    /// When its answer ended, or was given up.
     now: UnixMs,
+    /// Whether nothing announced its answer's end.
+    unannounced: bool,
 }
 
 /// Parses and judges a stored answer, or the lack of one.
@@ -86,7 +94,7 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
     let answer = rx::parse(&read.body);
     let verdict = verdict::judge(read.ending, read.http_status, &answer);
     let groups = group(&answer, &account);
-    let end_announced = read.ending == crate::gateway::client::Ending::Announced;
+    let end_announced = read.ending == Ending::Announced;
     let last = answer.records.last().filter(|record| record.ends_body && !end_announced);
     let cut_last = last.and_then(|record| {
         let identity = account.key.identity(fingerprint(record, &account.name));
@@ -100,14 +108,16 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
         records: answer.records.len(),
         faults: faults(&answer),
         stamped: stamped(&answer),
+        end_announced,
         cut_last,
         groups,
         read: ReadFacts {
-            kind: if read.hour.is_none() { Kind::Plain } else { Kind::Hour },
+            kind: read.hour.map_or(Kind::Plain, Kind::Hour),
             id: read.id,
             charset: read.charset,
             started: read.started,
             now: read.ended.unwrap_or(now),
+            unannounced: read.ending == Ending::Connection,
         },
         account,
     }
@@ -190,11 +200,10 @@ impl Prepared {
         for group in &self.groups {
             kept.add(group, body, &self, known);
         }
-        let hours = match self.read.kind {
-            Kind::Plain => self.owed(known, &kept.raised_nothing),
-            Kind::Hour => self.settled(known).into_iter().collect(),
-            Kind::Waiting => Vec::new(),
-        };
+        let hours = self.hours(known, kept.raised_nothing);
+        let missed = self.missed(known, &kept.replies);
+        let standing = self.standing(known);
+        let events = self.events(known, &hours, missed, standing);
         Outcome {
             verdict: self.verdict,
             status: self.status,
@@ -205,11 +214,11 @@ impl Prepared {
             replies: kept.replies,
             faults: self.faults,
             waiting,
-            hours,
-            pause: self.status.and_then(|status| match self.verdict {
-                Verdict::Refused(_) => plan::pause_after(status, known.refusals),
-                _ => None,
-            }),
+            hours: hours.changes,
+            events,
+            missed,
+            missing: hours.missing,
+            standing,
         }
     }
 
@@ -239,39 +248,6 @@ impl Prepared {
             may_hold_two: group.may_hold_two,
         })
     }
-
-    fn owed(&self, known: &Known, raised_nothing: &[Hour]) -> Vec<HourChange> {
-        match self.verdict {
-            Verdict::Proven => hours::owed_once_more(raised_nothing.iter().copied(), self.read.now),
-            Verdict::Refused(_) => Vec::new(),
-            Verdict::Doubtful(_) => {
-                let read = PlainRead {
-                    started: self.read.started,
-                    ended: self.read.now,
-                    last_proven: known.last_proven_plain,
-                    recover: self.account.settings.recover,
-                };
-                hours::owed_by(read, self.stamped.iter().copied())
-            }
-        }
-    }
-
-    fn settled(&self, known: &Known) -> Option<HourChange> {
-        let copies: HashMap<Identity, u32> =
-            self.groups.iter().map(|group| (group.identity, group.copies)).collect();
-        let holds = |(identity, count): &(Identity, u32)| {
-            copies.get(identity).is_some_and(|held| held >= count)
-        };
-        let read = HourRead {
-            id: self.read.id,
-            started: self.read.started,
-            now: self.read.now,
-            verdict: self.verdict,
-            complete: known.copies_of_hour.iter().all(holds),
-            min_interval: self.account.settings.min_interval,
-        };
-        hours::settle(known.hour?, read)
-    }
 }
 
 /// Keeps a record that waited as it is, unless its text was counted meanwhile.
@@ -300,6 +276,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
         records: 1,
         faults: Vec::new(),
         stamped: Vec::new(),
+        end_announced: false,
         cut_last: None,
         read: ReadFacts {
             kind: Kind::Waiting,
@@ -307,6 +284,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             charset: record.charset,
             started: record.release,
             now: record.release,
+            unannounced: false,
         },
         account,
     }

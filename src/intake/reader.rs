@@ -11,15 +11,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config::AccountConfig;
-use crate::gateway::client::{Access, BODY_BYTES_MAX, Client, ClientError, Received};
-use crate::intake::plan::{self, Step};
+use crate::gateway::client::{Access, BODY_BYTES_MAX, Client, ClientError, ReadMode, Received};
+use crate::intake::hours;
+use crate::intake::plan::{self, Step, Wishes};
+use crate::intake::standing::{self, Teller};
 use crate::intake::take_in::TakeIn;
+use crate::route::Route;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::read::{Begin, Ingested, ReadId, ReadRequest};
-use crate::time::Hour;
+use crate::store::read::{
+    AccountView, Begin, Ingested, ProbeOutcome, ReadId, ReadRequest, Standing,
+};
+use crate::time::{Hour, format_duration};
 
 /// A request that has not gone out so long after its slot was taken never does: the process may
 /// have slept, and the slot's arithmetic starts from when it was taken.
@@ -154,22 +159,82 @@ impl Reader {
 
     /// Does what the planner says; returns how long to rest.
     async fn step(&self, first: &mut Option<bool>) -> Result<Duration, StoreError> {
-        let now = self.clock.now();
-        let view = self.store.view(&self.config.name, now.clone()).await?;
+        let (view, now) = self.view().await?;
         // The first read comes at start if it may be made then, and else by the schedule.
         let is_first = *first.get_or_insert_with(|| plan::blocked_for(&view, &now).is_zero());
-        let hour = match plan::next_step(&view, &self.config.schedule, is_first, &now) {
-            Step::Plain => None,
-            Step::Hour(hour) => Some(hour),
+        let (hour, is_due) = match plan::next_step(&view, &self.wishes(), is_first, &now) {
+            Step::Plain => (None, true),
+            Step::Running(hour) => (Some(hour), true),
+            Step::Hour(hour) => (Some(hour), false),
+            Step::Reconcile(first, last) => {
+                self.reconcile(first, last).await?;
+                return Ok(Duration::ZERO);
+            }
+            Step::Probe => {
+                self.probe().await?;
+                return Ok(Duration::ZERO);
+            }
             Step::Rest(rest) => return Ok(rest),
         };
         match self.read(hour).await? {
             ReadResult::NotNow(wait) => return Ok(wait),
             ReadResult::Abandoned => {}
-            _ if hour.is_none() => *first = Some(false),
+            _ if is_due => *first = Some(false),
             _ => {}
         }
         Ok(Duration::ZERO)
+    }
+
+    async fn view(&self) -> Result<(AccountView, Moment), StoreError> {
+        let now = self.clock.now();
+        let view = self.store.view(&self.config.name, self.config.read, now.clone()).await?;
+        Ok((view, now))
+    }
+
+    fn wishes(&self) -> Wishes<'_> {
+        Wishes {
+            schedule: &self.config.schedule,
+            read: self.config.read,
+            reconcile: self.config.reconcile,
+        }
+    }
+
+    async fn reconcile(&self, first: Hour, last: Hour) -> Result<(), StoreError> {
+        let owed = hours::owed_for_reconciling(first, last);
+        self.store.reconcile(&self.config.name, owed, last).await
+    }
+
+    /// Asks, by a call that reads no reply, whether a refused account is let in again. Whoever
+    /// dies meanwhile leaves the account alone for an interval.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let (account, wait) = (self.config.name.clone(), self.config.min_interval);
+        if !self.store.begin_probe(&account, wait, self.clock.now().unix).await? {
+            return Ok(());
+        }
+        let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
+        let received = self.client.mm().await;
+        let now = self.clock.now().unix;
+        let name = account.clone();
+        let decide = move |refusals: u32, subscribers: &[(String, Route)]| {
+            let standing = standing::judge_probe(&received, refusals);
+            let teller =
+                Teller { key: &key, account: &name, at: now, read: ReadId(0), subscribers };
+            let notice = standing::notice(standing, refusals, now);
+            let events = notice.map(|notice| teller.tell(notice)).into_iter().collect();
+            ProbeOutcome { standing, events }
+        };
+        match self.store.end_probe(&account, decide, now).await?.standing {
+            Standing::Admitted => info!(account, "the gateway lets the account in again"),
+            Standing::Refused(status, pause) => {
+                let next_try_in = format_duration(pause);
+                error!(account, %status, next_try_in, "the gateway still refuses the account");
+            }
+            Standing::Unknown => warn!(account, "a probe by /mm told nothing; it will be repeated"),
+            Standing::Unclear => {
+                warn!(account, "/mm cannot be understood: the next read will tell")
+            }
+        }
+        Ok(())
     }
 
     /// Takes in what is open and does one step, without waiting: for a run that ends by itself.
@@ -178,24 +243,54 @@ impl Reader {
     /// The store's own.
     pub async fn step_once(&self) -> Result<ReadResult, StoreError> {
         self.take_in.open_or_tell(&self.config.name).await?;
-        let now = self.clock.now();
-        let view = self.store.view(&self.config.name, now.clone()).await?;
+        self.be_admitted().await?;
+        let (view, now) = self.view().await?;
         let wait = plan::blocked_for(&view, &now);
         if !wait.is_zero() {
             return Ok(ReadResult::NotNow(wait));
         }
-        match plan::next_step(&view, &self.config.schedule, true, &now) {
-            Step::Hour(hour) => self.read(Some(hour)).await,
+        let mut step = plan::next_step(&view, &self.wishes(), true, &now);
+        if let Step::Reconcile(first, last) = step {
+            self.reconcile(first, last).await?;
+            let (view, now) = self.view().await?;
+            step = plan::next_step(&view, &self.wishes(), true, &now);
+        }
+        match step {
+            Step::Hour(hour) | Step::Running(hour) => self.read(Some(hour)).await,
             Step::Plain => self.read(None).await,
             Step::Rest(rest) => Ok(ReadResult::NotNow(rest)),
+            Step::Reconcile(..) | Step::Probe => Ok(ReadResult::NotNow(STORE_RETRY)),
         }
     }
 
-    /// Makes one read now, if the slot is free: plain, or an hour by `time`.
+    /// Probes an account that was refused, if it is time to.
+    async fn be_admitted(&self) -> Result<(), StoreError> {
+        let (view, now) = self.view().await?;
+        if plan::is_probe_due(&view, &now) { self.probe().await } else { Ok(()) }
+    }
+
+    /// Makes one read now, whatever the schedule says, if it may be made: of an hour, or the one
+    /// that brings new replies.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn read_now(&self, hour: Option<Hour>) -> Result<ReadResult, StoreError> {
+        self.take_in.open_or_tell(&self.config.name).await?;
+        self.be_admitted().await?;
+        let (view, now) = self.view().await?;
+        let wait = plan::blocked_for(&view, &now);
+        if !wait.is_zero() {
+            return Ok(ReadResult::NotNow(wait));
+        }
+        let running = (self.config.read == ReadMode::Hour).then(|| now.unix.beijing().hour());
+        self.read(hour.or(running)).await
+    }
+
+    /// Makes one read, if the slot is free: plain, or an hour by `time`.
     ///
     /// # Errors
     /// The store's own. An error before the request means that none was made.
-    pub async fn read(&self, hour: Option<Hour>) -> Result<ReadResult, StoreError> {
+    async fn read(&self, hour: Option<Hour>) -> Result<ReadResult, StoreError> {
         let taken = self.clock.now();
         let request = ReadRequest {
             account: self.config.name.clone(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::event::EventType;
 use crate::intake::ingest::{self, Account, Prepared};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -158,5 +159,26 @@ fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
     if ingested.given_up > 0 {
         let words = "the hour is given up: the gateway does not show all that is known of it";
         error!(account, read, kind, "{words}");
+    }
+    for event in &ingested.told {
+        tell_event(account, read, *event);
+    }
+}
+
+fn tell_event(account: &str, read: i64, event: EventType) {
+    match event {
+        EventType::GapOpened => {
+            let words = "a gap is open: replies may be missing until its hours are read by time";
+            warn!(account, read, "{words}");
+        }
+        EventType::GapClosed => info!(account, read, "the gap is closed"),
+        EventType::Recovered => info!(account, read, "the gateway lets the account in again"),
+        EventType::SecondReader => {
+            let words = "another program seems to read this account's replies: they keep appearing \
+                         by hour only";
+            error!(account, read, "{words}");
+        }
+        // Told above, each in its own words.
+        EventType::ReplyReceived | EventType::LoginFailed | EventType::RecordUnparsed => {}
     }
 }

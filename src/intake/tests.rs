@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::config::Cron;
+use crate::config::{Cron, Reconcile};
 use crate::gateway::charset::Charset;
-use crate::gateway::client::{Ending, Received};
+use crate::gateway::client::{Ending, ReadMode, Received};
 use crate::intake::ingest::{self, Account};
-use crate::intake::plan::{self, Step};
+use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::Store;
@@ -22,6 +22,7 @@ use crate::time::{BeijingTime, Hour, UnixMs};
 
 const INTERVAL: Duration = Duration::from_mins(10);
 const TIMEOUT: Duration = Duration::from_mins(5);
+const SCHEDULE: &str = "0 */10 * * * *";
 const RECORD: &str = "100{&}13900000001||TD||2026-11-22 09:59:58||1069";
 
 struct Life {
@@ -34,7 +35,12 @@ fn at(text: &str) -> UnixMs {
 }
 
 fn settings() -> AccountSettings {
-    AccountSettings { number: None, min_interval: INTERVAL, recover: Duration::from_hours(24) }
+    AccountSettings {
+        number: None,
+        min_interval: INTERVAL,
+        recover: Duration::from_hours(24),
+        schedule: SCHEDULE.to_owned(),
+    }
 }
 
 fn answer(ending: Ending, body: &str) -> Received {
@@ -119,18 +125,21 @@ impl Life {
         span: Duration,
         answer: impl Fn(Option<Hour>) -> Received,
     ) -> Vec<(UnixMs, Option<Hour>)> {
-        let schedule = Cron::parse("0 */10 * * * *").unwrap();
+        let schedule = Cron::parse(SCHEDULE).unwrap();
+        let wishes =
+            Wishes { schedule: &schedule, read: ReadMode::Plain, reconcile: Reconcile::Off };
         let end = self.now.after(span);
         let mut asked = Vec::new();
         while self.now.unix < end.unix {
-            let view = self.store.view("main", self.now.clone()).await.unwrap();
-            let hour = match plan::next_step(&view, &schedule, false, &self.now) {
+            let view = self.store.view("main", ReadMode::Plain, self.now.clone()).await.unwrap();
+            let hour = match plan::next_step(&view, &wishes, false, &self.now) {
                 Step::Rest(rest) => {
                     self.pass(rest.max(Duration::from_secs(1)));
                     continue;
                 }
                 Step::Plain => None,
                 Step::Hour(hour) => Some(hour),
+                other => panic!("not by this plan: {other:?}"),
             };
             asked.push((self.now.unix, hour));
             self.read(hour, answer(hour)).await;
@@ -231,7 +240,12 @@ async fn the_slot_outlives_its_process_and_a_read_that_was_not_sent_gives_it_bac
     let mut life = Life::begin().await;
     let view = |life: &Life| {
         let (store, now) = (life.store.clone(), life.now.clone());
-        async move { plan::blocked_for(&store.view("main", now.clone()).await.unwrap(), &now) }
+        async move {
+            plan::blocked_for(
+                &store.view("main", ReadMode::Plain, now.clone()).await.unwrap(),
+                &now,
+            )
+        }
     };
     let read = life.ask(None).await;
     life.pass(Duration::from_mins(1));
@@ -254,7 +268,7 @@ async fn an_answer_stored_late_does_not_bring_the_next_read_forward() {
     life.read(None, answer(Ending::Announced, "")).await;
     let late = answer(Ending::Announced, RECORD);
     life.store.finish_read(first, late, ended, INTERVAL).await.unwrap();
-    let view = life.store.view("main", life.now.clone()).await.unwrap();
+    let view = life.store.view("main", ReadMode::Plain, life.now.clone()).await.unwrap();
     assert_eq!(plan::blocked_for(&view, &life.now), INTERVAL);
 }
 
@@ -265,6 +279,9 @@ async fn a_disk_without_room_for_the_largest_answer_is_told_before_the_request()
     let begun = life.store.begin_read(wanting, life.now.clone()).await;
     assert!(matches!(begun, Err(StoreError::NoRoom { needed: u64::MAX, .. })), "{begun:?}");
     // It left no row and took no slot.
-    assert_eq!(life.store.view("main", life.now.clone()).await.unwrap().last_plain, None);
+    assert_eq!(
+        life.store.view("main", ReadMode::Plain, life.now.clone()).await.unwrap().last_due,
+        None
+    );
     life.read(None, answer(Ending::Announced, "")).await;
 }

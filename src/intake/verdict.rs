@@ -19,12 +19,16 @@ pub fn judge(ending: Ending, http_status: Option<u16>, answer: &Answer<'_>) -> V
         Ending::TooLong => return Verdict::Doubtful("too_long"),
         Ending::Announced | Ending::Connection => {}
     }
+    // Whatever the status line says: a code that refuses the account must never be hammered.
+    if answer.records.is_empty()
+        && answer.faults.is_empty()
+        && let Some(reason) = answer.status.and_then(refusal)
+    {
+        return Verdict::Refused(reason);
+    }
     // 204 is an empty body by itself; 206 is a part, and no other 2xx is an answer to a read.
     if !matches!(http_status, Some(200 | 204)) {
         return Verdict::Doubtful("http_status");
-    }
-    if let Some(reason) = answer.status.and_then(refusal) {
-        return Verdict::Refused(reason);
     }
     if answer.faults.iter().any(|fault| fault.kind == FaultKind::NotProtocol) {
         return Verdict::Doubtful("not_protocol");
@@ -103,6 +107,9 @@ mod tests {
         ] {
             check(Ending::Announced, 200, status, Verdict::Refused(reason));
             check(Ending::Connection, 200, status, Verdict::Refused(reason));
+            check(Ending::Announced, 403, status, Verdict::Refused(reason));
+            let beside_a_record = format!("{status}{}", &RECORD[3..]);
+            check(Ending::Announced, 200, &beside_a_record, Verdict::Doubtful("status"));
             check(Ending::Cut, 200, status, Verdict::Doubtful("cut"));
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod delivery;
 pub mod error;
+pub mod hour;
 pub mod read;
 pub mod slot;
 mod sqlite;
@@ -16,18 +17,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Moment;
-use crate::gateway::client::Received;
+use crate::gateway::client::{ReadMode, Received};
 use crate::reply::IdKey;
+use crate::route::Route;
 use crate::store::delivery::{Attempt, Claim, Figures, ReplayRequest, Replayed, SubscriberSpec};
 use crate::store::error::StoreError;
+use crate::store::hour::{Gap, HourRow, OwedHour};
 use crate::store::read::{
     AccountSettings, AccountSpec, AccountView, Begin, Ingested, Known, OpenRead, Outcome,
-    Questions, ReadId, ReadRequest, Source, WaitingRecord,
+    ProbeOutcome, Questions, ReadId, ReadRequest, Source, WaitingRecord,
 };
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::engine::OpenMode;
-use crate::store::sqlite::{accounts, deliveries, figures, ingest, reads, upkeep};
-use crate::time::UnixMs;
+use crate::store::sqlite::{accounts, deliveries, figures, hours, ingest, probes, reads, upkeep};
+use crate::time::{Hour, UnixMs};
 
 /// How often the store is asked whether another process wrote to it.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -144,9 +147,55 @@ impl Store {
     ///
     /// # Errors
     /// The store's own.
-    pub async fn view(&self, account: &str, now: Moment) -> Result<AccountView, StoreError> {
+    pub async fn view(
+        &self,
+        account: &str,
+        mode: ReadMode,
+        now: Moment,
+    ) -> Result<AccountView, StoreError> {
         let account = account.to_owned();
-        self.engine.read(move |connection| reads::view(connection, &account, &now)).await
+        self.engine.read(move |connection| reads::view(connection, &account, mode, &now)).await
+    }
+
+    /// Owes these hours to be looked at once, those that never were, and remembers that this was
+    /// done up to `last`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn reconcile(
+        &self,
+        account: &str,
+        owed: Vec<OwedHour>,
+        last: Hour,
+    ) -> Result<(), StoreError> {
+        let account = account.to_owned();
+        self.engine
+            .write(move |connection| hours::reconcile(connection, &account, &owed, last))
+            .await
+    }
+
+    /// Where an account's hours stand, from the first to the last; those that were never owed nor
+    /// asked for are left out.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn hours(
+        &self,
+        account: &str,
+        first: Hour,
+        last: Hour,
+    ) -> Result<Vec<HourRow>, StoreError> {
+        let account = account.to_owned();
+        self.engine.read(move |connection| hours::rows(connection, &account, first, last)).await
+    }
+
+    /// The account's open gaps: hours that are owed together because replies may be missing.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn gaps(&self, account: &str) -> Result<Vec<Gap>, StoreError> {
+        let account = account.to_owned();
+        self.engine.read(move |connection| hours::gaps(connection, &account)).await
     }
 
     /// Takes the account's slot and writes the read's row, before any request goes out. That
@@ -241,6 +290,38 @@ impl Store {
         let ingested = self.engine.write(act).await?;
         self.changed();
         Ok(ingested)
+    }
+
+    /// Takes the account's next probe, if one is due: nobody else makes one for `wait`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn begin_probe(
+        &self,
+        account: &str,
+        wait: Duration,
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
+        let account = account.to_owned();
+        self.engine.write(move |connection| probes::begin(connection, &account, wait, now)).await
+    }
+
+    /// Lets `decide` decide what a probe came to, given the refusals in a row and the
+    /// subscribers, and keeps it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn end_probe(
+        &self,
+        account: &str,
+        decide: impl FnOnce(u32, &[(String, Route)]) -> ProbeOutcome + Send + 'static,
+        now: UnixMs,
+    ) -> Result<ProbeOutcome, StoreError> {
+        let account = account.to_owned();
+        let act = move |connection: &_| probes::end(connection, &account, decide, now);
+        let outcome = self.engine.write(act).await?;
+        self.changed();
+        Ok(outcome)
     }
 
     /// Claims up to `limit` of a subscriber's due deliveries until `lease_end`.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::Ending;
 use crate::gateway::status::Status;
 use crate::reply::{IdKey, Identity, Mobile, Reply};
 use crate::route::Route;
+use crate::store::hour::{Gap, HourChange, HourRow};
 use crate::store::slot::Slot;
 use crate::time::{BeijingTime, Hour, UnixMs};
 
@@ -31,6 +33,8 @@ pub struct AccountSettings {
     pub min_interval: Duration,
     /// How far back a first doubtful read owes its hours.
     pub recover: Duration,
+    /// When due reads are made: cron with seconds, Beijing time.
+    pub schedule: String,
 }
 
 /// An account as `run` writes it into the store.
@@ -81,16 +85,23 @@ pub enum Begin {
 pub struct AccountView {
     /// Until when its gateway is not asked; none before its first read.
     pub slot: Option<Slot>,
-    /// When its last plain read began.
-    pub last_plain: Option<UnixMs>,
-    /// Whether its last read, of either kind, was a plain one.
-    pub last_was_plain: bool,
+    /// When its last due read began: a plain one, or by `ReadMode::Hour` one of the hour that
+    /// ran then.
+    pub last_due: Option<UnixMs>,
+    /// Whether its last read was a due one, and not one of an owed hour.
+    pub last_was_due: bool,
     /// The owed hour whose turn it is.
     pub owed: Option<Hour>,
     /// When the next owed hour may be read, where none may now.
     pub next_owed: Option<UnixMs>,
     /// Until when the gateway's refusal of the account is respected.
     pub refused_until: Option<UnixMs>,
+    /// The code with which the gateway refused the account, where only a probe may follow.
+    pub refused_status: Option<Status>,
+    /// When the account's first read began.
+    pub first_read: Option<UnixMs>,
+    /// The last hour up to which every ended one was owed for reconciling.
+    pub reconciled: Option<Hour>,
 }
 
 /// A read whose answer, or lack of one, waits to be taken in.
@@ -180,59 +191,6 @@ pub struct Tally {
     pub gateways: Vec<String>,
 }
 
-/// Where an hour stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HourState {
-    /// It is to be read by `time`.
-    Owed,
-    /// The gateway showed us all that we know of it, when it was over.
-    Verified,
-    /// The gateway does not show us all that we know of it, and was asked often enough.
-    GivenUp,
-}
-
-impl HourState {
-    /// The word for it in the store and in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Owed => "owed",
-            Self::Verified => "verified",
-            Self::GivenUp => "given_up",
-        }
-    }
-}
-
-/// What happens to an hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HourChange {
-    /// It is owed a read, not before this time. One that is owed already keeps its counts, so
-    /// that an hour owed again and again does not starve the others; and it keeps its time where
-    /// a wait was imposed on it.
-    Owe(Hour, UnixMs),
-    /// A read of it was taken in, and it stands like this now.
-    Set(HourRow),
-}
-
-/// An hour that was owed at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HourRow {
-    /// Which.
-    pub hour: Hour,
-    /// Where it stands.
-    pub state: HourState,
-    /// The read that owed it last.
-    pub owed_by: ReadId,
-    /// Before when it is not read.
-    pub not_before: UnixMs,
-    /// Reads of it since it became owed.
-    pub tries: u32,
-    /// The doubtful ones among them.
-    pub doubts: u32,
-    /// The proven ones among them that lacked a known reply when the hour was over.
-    pub shorts: u32,
-}
-
 /// The store's answers, from within the transaction that keeps what is decided from them.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -242,16 +200,38 @@ pub struct Known {
     pub gateway_known: bool,
     /// Whether an earlier plain read brought this very body.
     pub body_seen_before: bool,
-    /// When the last proven plain read before this one began.
-    pub last_proven_plain: Option<UnixMs>,
+    /// When the first and the last proven plain read before this one began.
+    pub proven_plain: Option<(UnixMs, UnixMs)>,
+    /// When the last read before this one ended that the gateway did not refuse.
+    pub previous_ended: Option<UnixMs>,
+    /// How many reads in a row before this one ended with their connection, announced by
+    /// nothing; counted up to six.
+    pub unannounced: u32,
+    /// Whether the last read of the same hour brought this very body.
+    pub hour_same_as_before: bool,
     /// How many reads in a row the account was refused, this one not counted.
     pub refusals: u32,
     /// The hour that was read, as it stands.
     pub hour: Option<HourRow>,
     /// The known copies of each text of the hour that was read.
     pub copies_of_hour: Vec<(Identity, u32)>,
+    /// The gaps that are open.
+    pub gaps: Vec<Gap>,
+    /// What other reads by hour of the last days brought that a plain read should have.
+    pub missed: Missed,
     /// Every subscriber, by its name.
     pub subscribers: Vec<(String, Route)>,
+}
+
+/// Replies that came first by hour, though an earlier proven plain read should have had them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// The reads by hour that brought such.
+    pub reads: u32,
+    /// The replies.
+    pub replies: u32,
+    /// When a second reader was last told of.
+    pub told: Option<UnixMs>,
 }
 
 /// How much a read's answer can be trusted.
@@ -299,6 +279,19 @@ pub struct NewReply {
     pub subscribers: Vec<usize>,
 }
 
+/// Something to tell beside replies, and who is told.
+#[derive(Clone)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: String,
+    /// What it tells of.
+    pub event_type: EventType,
+    /// Its body.
+    pub body: String,
+    /// The subscribers that want it, as indexes into those that are known.
+    pub subscribers: Vec<usize>,
+}
+
 /// A stretch of a body that is kept as a fault.
 #[derive(Clone)]
 pub struct NewFault {
@@ -333,8 +326,36 @@ pub struct Outcome {
     pub waiting: Option<WaitingRecord>,
     /// The hours that change.
     pub hours: Vec<HourChange>,
-    /// How long the account's gateway is left alone, if it refused us.
-    pub pause: Option<Duration>,
+    /// What is told beside the replies.
+    pub events: Vec<NewEvent>,
+    /// How many of the replies an earlier proven plain read should have brought.
+    pub missed: u32,
+    /// How many known copies of the hour that was read it did not hold.
+    pub missing: u32,
+    /// What becomes of the account's standing with its gateway.
+    pub standing: Standing,
+}
+
+/// What an answer says of the account's standing with its gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Unknown,
+    /// It was let in.
+    Admitted,
+    /// It was refused with this code, and is left alone for so long.
+    Refused(Status, Duration),
+    /// The gateway answers, but no probe can tell: the next read must.
+    Unclear,
+}
+
+/// What a probe of a refused account came to.
+#[derive(Clone)]
+pub struct ProbeOutcome {
+    /// What it says of the account's standing.
+    pub standing: Standing,
+    /// What is told of it.
+    pub events: Vec<NewEvent>,
 }
 
 /// What a read came to, for those who tell of it.
@@ -360,6 +381,10 @@ pub struct Ingested {
     pub owed: usize,
     /// How many hours it gives up.
     pub given_up: usize,
+    /// How many known copies of the hour that was read it did not hold.
+    pub missing: u32,
     /// How long the account's gateway is left alone, if it refused us.
     pub pause: Option<Duration>,
+    /// What is told beside the replies.
+    pub told: Vec<EventType>,
 }

@@ -19,11 +19,12 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, ServerConfig, StoreConfig,
+    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Reconcile, ServerConfig, StoreConfig,
     SubscriberConfig, WebhookSecret,
 };
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
+use crate::gateway::client::ReadMode;
 use crate::gateway::simulator::{Habits, NewAccount, Options, Simulator};
 use crate::store::Store;
 use crate::store::delivery::Figures;
@@ -129,6 +130,8 @@ fn account(simulator: &Simulator) -> anyhow::Result<AccountConfig> {
         number: Some(story::NUMBER.to_owned()),
         charset: Charset::Gbk,
         recover: Duration::from_hours(1),
+        read: ReadMode::Plain,
+        reconcile: Reconcile::Off,
     })
 }
 

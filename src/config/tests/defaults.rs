@@ -24,10 +24,13 @@ fn rendered(config: &Config) -> String {
             number,
             charset,
             recover,
+            read,
+            reconcile,
         } = account;
         writeln!(text, "{name:?} {base_url} {uid:?} {} {schedule}", pwd.expose_secret()).unwrap();
         writeln!(text, "{min_interval:?} {timeout:?} {proxy:?} {number:?} {charset:?} {recover:?}")
             .unwrap();
+        writeln!(text, "{read:?} {reconcile:?}").unwrap();
     }
     for subscriber in subscribers {
         let SubscriberConfig {
@@ -79,6 +82,7 @@ fn the_defaults_are_these() {
     let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480 } LogConfig { level: Info }
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
+Plain Nightly
 "crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] Standard [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
 None true false false
@@ -144,6 +148,8 @@ fn every_key_can_be_set() {
         number = "1068"
         charset = "utf-8"
         recover = "0s"
+        read = "hour"
+        reconcile = "hourly"
         [[account]]
         name = "sim"
         base_url = "http://127.0.0.1:9"
@@ -169,8 +175,10 @@ fn every_key_can_be_set() {
     let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0 } LogConfig { level: Trace }
 "A.b_c-1" https://sms.example.com/api "test" b9887c5ebb23ebb294acab183ecf0769 0 0 * * * *
 1200s 1ms PROXY1 Some("1068") Utf8 0ns
+Hour Hourly
 "sim" http://127.0.0.1:9/ "1" fa246d0262c3925617b0c72bb20eeb1d SPREAD
 1s 300s None None Gbk 86400s
+Plain Nightly
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] Standard ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
 PROXY2 false true false

@@ -74,8 +74,8 @@ fn of_unknown_keys() {
     check(&format!("[store]\npath = 1\n{ACCOUNT}"), &["2:1: store.path: unknown key"]);
     // Keys of features that do not exist yet are unknown like any other.
     check(
-        &format!("{ACCOUNT}reconcile = \"off\"\n"),
-        &["6:1: account \"main\": reconcile: unknown key"],
+        &format!("{ACCOUNT}balance_low = \"off\"\n"),
+        &["6:1: account \"main\": balance_low: unknown key"],
     );
 }
 

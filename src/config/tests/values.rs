@@ -98,6 +98,11 @@ fn of_accounts() {
         ),
         ("timeout = \"0ms\"", "11: account \"main\": timeout: must be from 1ms to 1h"),
         ("timeout = \"3601s\"", "11: account \"main\": timeout: must be from 1ms to 1h"),
+        ("read = \"hours\"", "8: account \"main\": read: must be \"plain\" or \"hour\""),
+        (
+            "reconcile = \"daily\"",
+            "13: account \"main\": reconcile: must be \"nightly\" or \"hourly\" or \"off\"",
+        ),
         ("recover = \"32d\"", "11: account \"main\": recover: must be from 0ms to 31d"),
         (
             "proxy = \"ftp://proxy\"",

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::event::EventType;
 use crate::gateway::client::Ending;
 use crate::route::Route;
-use crate::store::read::{HourRow, HourState, ReadId};
+use crate::store::hour::{Cause, Gap, HourChange, HourRow, HourState};
+use crate::store::read::{Missed, ReadId, Standing};
 
 const NOW: &str = "2026-11-22 10:30:00";
 
@@ -18,6 +20,7 @@ fn account() -> Account {
             number: Some("1069".to_owned()),
             min_interval: Duration::from_mins(10),
             recover: Duration::from_hours(1),
+            schedule: "0 */10 * * * *".to_owned(),
         },
         key: IdKey::from_secret(b"a key"),
     }
@@ -62,7 +65,7 @@ fn replies(outcome: &Outcome) -> Vec<(&str, &str, u32)> {
 
 fn owed(outcome: &Outcome) -> Vec<String> {
     let hour = |change: &HourChange| match change {
-        HourChange::Owe(hour, _) => hour.to_string(),
+        HourChange::Owe(owed) => owed.hour.to_string(),
         HourChange::Set(row) => format!("{} {}", row.hour, row.state.as_str()),
     };
     outcome.hours.iter().map(hour).collect()
@@ -141,7 +144,7 @@ fn a_record_that_waited_is_kept_unless_its_hour_told_of_it() {
 
     let released = release(&waiting, account()).decide(&known(tally.clone()));
     assert_eq!(replies(&released), [("b", "10", 2)]);
-    assert!(released.hours.is_empty() && released.pause.is_none());
+    assert!(released.hours.is_empty() && released.standing == Standing::Unknown);
 
     let hour = read(
         Some("2026-11-22_10"),
@@ -172,7 +175,8 @@ fn ids_go_on_counting() {
 
 #[test]
 fn doubt_owes_hours_and_refusal_none() {
-    let known = Known { last_proven_plain: Some(at("2026-11-22 10:20:00")), ..Known::default() };
+    let proven = at("2026-11-22 10:20:00");
+    let known = Known { proven_plain: Some((proven, proven)), ..Known::default() };
     let window = ["2026-11-22_08", "2026-11-22_09", "2026-11-22_10"];
     assert_eq!(owed(&decide(&plain(&[], Ending::Cut), &known)), window);
     assert_eq!(
@@ -181,7 +185,8 @@ fn doubt_owes_hours_and_refusal_none() {
     );
     let refused = decide(&read(None, Ending::Announced, "101"), &known);
     assert!(refused.hours.is_empty());
-    assert_eq!(refused.pause, Some(Duration::from_mins(30)));
+    let half_an_hour = Duration::from_mins(30);
+    assert_eq!(refused.standing, Standing::Refused(Status::LOGIN_FAILED, half_an_hour));
     // A plain copy of a reply that is known already: only its hour can tell what it is.
     let seen = decide(&plain(&[record("b", "1{&}")], Ending::Cut), &known);
     let (identity, _, tally) = seen.tallies[0].clone();
@@ -194,15 +199,7 @@ fn doubt_owes_hours_and_refusal_none() {
 
 #[test]
 fn an_hour_is_whole_when_it_holds_every_known_copy() {
-    let row = HourRow {
-        hour: "2026-11-22_09".parse().unwrap(),
-        state: HourState::Owed,
-        owed_by: ReadId(6),
-        not_before: at("2026-11-22 10:00:00"),
-        tries: 0,
-        doubts: 0,
-        shorts: 0,
-    };
+    let row = owed_row();
     let body = format!("100{0}{0}", "{&}13900000001||b||2026-11-22 09:20:00||1069");
     let hour = read(Some("2026-11-22_09"), Ending::Announced, &body);
     let identity = prepare(&hour, account(), at(NOW)).groups[0].identity;
@@ -215,4 +212,138 @@ fn an_hour_is_whole_when_it_holds_every_known_copy() {
     assert_eq!(owed(&decide(&hour, &known(3))), ["2026-11-22_09 owed"]);
     let other = Known { copies_of_hour: vec![(Identity([0; 32]), 1)], ..known(2) };
     assert_eq!(owed(&decide(&hour, &other)), ["2026-11-22_09 owed"]);
+}
+
+fn owed_row() -> HourRow {
+    HourRow {
+        hour: "2026-11-22_09".parse().unwrap(),
+        state: HourState::Owed,
+        owed_by: ReadId(6),
+        not_before: at("2026-11-22 10:00:00"),
+        tries: 0,
+        doubts: 0,
+        shorts: 0,
+        cause: Cause::Reconcile,
+        gap: None,
+        verified: None,
+        held: None,
+        known: None,
+    }
+}
+
+fn told(outcome: &Outcome) -> Vec<EventType> {
+    outcome.events.iter().map(|event| event.event_type).collect()
+}
+
+#[test]
+fn a_gap_opens_and_closes_aloud() {
+    let events = vec![EventType::GapOpened];
+    let wanting = Route { events, ..Route::default() };
+    let known = Known {
+        subscribers: vec![("crm".to_owned(), Route::default()), ("ops".to_owned(), wanting)],
+        ..Known::default()
+    };
+    let opened = decide(&plain(&[], Ending::Cut), &known);
+    assert_eq!(told(&opened), [EventType::GapOpened]);
+    assert_eq!(opened.events[0].subscribers, [1]);
+    assert!(opened.events[0].body.contains(r#""reason":"cut""#), "{}", opened.events[0].body);
+    let gap = Gap {
+        id: ReadId(6),
+        first: owed_row().hour,
+        last: owed_row().hour,
+        owed: 1,
+        verified: 0,
+        given_up: 0,
+    };
+    let row = HourRow { gap: Some(ReadId(6)), cause: Cause::Doubt, ..owed_row() };
+    let known = Known { gaps: vec![gap], hour: Some(row), ..known };
+    // One that is open grows in silence.
+    assert_eq!(told(&decide(&plain(&[], Ending::Cut), &known)), []);
+    let hour = read(Some("2026-11-22_09"), Ending::Announced, "");
+    assert_eq!(told(&decide(&hour, &known)), [EventType::GapClosed]);
+    let two_left = Known { gaps: vec![Gap { owed: 2, ..gap }], ..known };
+    assert_eq!(told(&decide(&hour, &two_left)), []);
+}
+
+#[test]
+fn a_pause_in_reading_owes_hours_whatever_the_next_read_says() {
+    let pause = |ended: &str| Known { previous_ended: Some(at(ended)), ..Known::default() };
+    let whole = plain(&[], Ending::Announced);
+    assert!(decide(&whole, &pause("2026-11-22 10:20:00")).hours.is_empty());
+    let late = decide(&whole, &pause("2026-11-22 10:05:00"));
+    assert_eq!(owed(&late), ["2026-11-22_09", "2026-11-22_10"]);
+    assert!(late.events[0].body.contains(r#""reason":"pause""#), "{}", late.events[0].body);
+    let hour = read(Some("2026-11-22_03"), Ending::Announced, "");
+    assert_eq!(owed(&decide(&hour, &pause("2026-11-22 10:05:00")))[..2], owed(&late)[..]);
+    let refused = read(None, Ending::Announced, "101");
+    assert!(decide(&refused, &pause("2026-11-22 10:05:00")).hours.is_empty());
+}
+
+#[test]
+fn a_host_that_never_announces_an_end_owes_only_hours_that_are_over() {
+    let known = |unannounced| Known {
+        unannounced,
+        previous_ended: Some(at("2026-11-22 10:20:00")),
+        ..Known::default()
+    };
+    let read = plain(&[], Ending::Connection);
+    assert_eq!(owed(&decide(&read, &known(4))), ["2026-11-22_09", "2026-11-22_10"]);
+    let way = decide(&read, &known(5));
+    assert_eq!(owed(&way), ["2026-11-22_07", "2026-11-22_08", "2026-11-22_09"]);
+    assert!(way.events.is_empty());
+    assert_eq!(
+        owed(&decide(&plain(&[], Ending::Cut), &known(5))),
+        ["2026-11-22_09", "2026-11-22_10"]
+    );
+}
+
+#[test]
+fn faults_are_told_once_and_the_open_end_of_a_cut_answer_is_none() {
+    let rubbish =
+        "100{&}rubbish||2026-11-22 10:20:00||1069{&}13900000001||b||2026-11-22 10:21:00||1069";
+    let hour = read(Some("2026-11-22_09"), Ending::Announced, rubbish);
+    assert!(told(&decide(&hour, &Known::default())).contains(&EventType::RecordUnparsed));
+    let again = HourRow { tries: 1, ..owed_row() };
+    let again = Known { hour: Some(again), ..Known::default() };
+    assert_eq!(told(&decide(&hour, &again)), []);
+    let cut = plain(&["{&}13900000001||b".to_owned()], Ending::Cut);
+    assert_eq!(told(&decide(&cut, &Known::default())), [EventType::GapOpened]);
+    let page = read(Some("2026-11-22_09"), Ending::Announced, "<html>");
+    assert_eq!(told(&decide(&page, &Known::default())), []);
+}
+
+#[test]
+fn a_second_reader_is_told_of_when_replies_keep_appearing_by_hour() {
+    let body = "100{&}13900000001||a||2026-11-22 09:20:00||1069{&}13900000001||b||2026-11-22 09:25:00||1069";
+    let hour = read(Some("2026-11-22_09"), Ending::Announced, body);
+    let (first, last) = (at("2026-11-22 08:00:00"), at("2026-11-22 10:22:00"));
+    let known =
+        Known { proven_plain: Some((first, last)), hour: Some(owed_row()), ..Known::default() };
+    let once = decide(&hour, &known);
+    assert_eq!((once.missed, told(&once)), (1, vec![]), "b may have come late");
+    let last = at("2026-11-22 10:25:00");
+    let known = Known { proven_plain: Some((first, last)), ..known };
+    assert_eq!(decide(&hour, &known).missed, 2);
+    let missed = Missed { reads: 1, replies: 1, told: None };
+    let again = Known { missed, ..known.clone() };
+    assert_eq!(told(&decide(&hour, &again)), [EventType::SecondReader]);
+    let lately = Missed { told: Some(at("2026-11-21 10:31:00")), ..missed };
+    assert_eq!(told(&decide(&hour, &Known { missed: lately, ..known.clone() })), []);
+    // What a doubtful read may have swallowed says nothing; nor what came before us.
+    let row = HourRow { cause: Cause::Doubt, ..owed_row() };
+    assert_eq!(decide(&hour, &Known { hour: Some(row), ..again.clone() }).missed, 0);
+    let late = at("2026-11-22 09:30:00");
+    assert_eq!(decide(&hour, &Known { proven_plain: Some((late, last)), ..again }).missed, 0);
+}
+
+#[test]
+fn refusals_are_told_when_they_begin_and_when_they_end() {
+    let refused = read(None, Ending::Announced, "101");
+    let after = |refusals| Known { refusals, ..Known::default() };
+    assert_eq!(told(&decide(&refused, &after(0))), [EventType::LoginFailed]);
+    assert_eq!(told(&decide(&refused, &after(1))), []);
+    let empty = read(None, Ending::Announced, "");
+    assert_eq!(told(&decide(&empty, &after(1))), [EventType::Recovered]);
+    assert_eq!(told(&decide(&empty, &after(0))), []);
+    assert_eq!(decide(&plain(&[], Ending::Cut), &after(1)).standing, Standing::Admitted);
 }

@@ -20,6 +20,9 @@ struct StoredSettings {
     number: Option<String>,
     min_interval_ms: i64,
     recover_ms: i64,
+    /// Empty in a store of the first version, which knew no pauses.
+    #[serde(default)]
+    schedule: String,
 }
 
 /// Writes what is configured over what was. An account that is gone keeps its row and replies.
@@ -45,7 +48,8 @@ pub(crate) fn put_accounts(
                 "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, login = excluded.login, box = excluded.box,
                      refusals = iif(login = excluded.login, refusals, 0),
-                     refused_until_ms = iif(login = excluded.login, refused_until_ms, NULL)",
+                     refused_until_ms = iif(login = excluded.login, refused_until_ms, NULL),
+                     refused_status = iif(login = excluded.login, refused_status, NULL)",
             )?
             .execute(params![account.name, key.as_bytes(), to_json(&account.settings)?, account.login.as_bytes(), account.mailbox.as_bytes()])?;
         inherit_slot(connection, account, now)?;
@@ -91,6 +95,7 @@ fn to_json(settings: &AccountSettings) -> Result<String, StoreError> {
         number: settings.number.clone(),
         min_interval_ms: millis(settings.min_interval),
         recover_ms: millis(settings.recover),
+        schedule: settings.schedule.clone(),
     };
     serde_json::to_string(&stored).map_err(conversion)
 }
@@ -121,6 +126,7 @@ pub(crate) fn settings(
         number: stored.number,
         min_interval: duration(stored.min_interval_ms),
         recover: duration(stored.recover_ms),
+        schedule: stored.schedule,
     };
     Ok(Some((settings, IdKey::from_stored(key))))
 }

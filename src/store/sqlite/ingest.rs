@@ -1,18 +1,26 @@
 //! Taking in: the questions answered and what was decided kept, in one transaction.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::Moment;
+use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::reply::{Identity, Mobile};
 use crate::store::error::StoreError;
+use crate::store::hour::{HourChange, HourState};
 use crate::store::read::{
-    HourChange, HourRow, HourState, Ingested, Known, NewReply, Outcome, Questions, ReadId, Source,
-    Tally, Verdict, WaitingRecord,
+    Ingested, Known, Missed, NewEvent, NewReply, Outcome, Questions, ReadId, Source, Standing,
+    Tally, WaitingRecord,
 };
 use crate::store::sqlite::accounts::routes;
+use crate::store::sqlite::hours;
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, Hour, UnixMs};
+
+/// How far back reads by hour are looked at for a second reader.
+const MISSED_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// The read's facts that the questions turn on.
 struct Facts {
@@ -32,7 +40,7 @@ pub(crate) fn take_in(
     now: &Moment,
 ) -> Result<Option<Ingested>, StoreError> {
     let Some(facts) = facts(connection, source)? else { return Ok(None) };
-    let known = answer(connection, &facts, questions)?;
+    let known = answer(connection, &facts, questions, now.unix)?;
     let subscribers: Vec<String> = known.subscribers.iter().map(|(name, _)| name.clone()).collect();
     let refusals = known.refusals;
     let outcome = decide(known);
@@ -41,6 +49,7 @@ pub(crate) fn take_in(
         keep_reply(connection, facts.read, new, &subscribers, now.unix)?;
     }
     keep_hours(connection, &facts, &outcome.hours)?;
+    keep_events(connection, &outcome.events, &subscribers, now.unix)?;
     match source {
         Source::Read { .. } => close_read(connection, &facts, &outcome, refusals, now)?,
         Source::Waiting(id) => drop_waiting(connection, id)?,
@@ -56,13 +65,18 @@ pub(crate) fn take_in(
         new: outcome.replies.len(),
         owed: count_hours(&outcome, HourState::Owed),
         given_up: count_hours(&outcome, HourState::GivenUp),
-        pause: outcome.pause,
+        missing: outcome.missing,
+        pause: match outcome.standing {
+            Standing::Refused(_, pause) => Some(pause),
+            _ => None,
+        },
+        told: outcome.events.iter().map(|event| event.event_type).collect(),
     }))
 }
 
 fn count_hours(outcome: &Outcome, wanted: HourState) -> usize {
     let state = |change: &HourChange| match change {
-        HourChange::Owe(..) => HourState::Owed,
+        HourChange::Owe(_) => HourState::Owed,
         HourChange::Set(row) => row.state,
     };
     outcome.hours.iter().filter(|change| state(change) == wanted).count()
@@ -97,6 +111,7 @@ fn answer(
     connection: &Connection,
     facts: &Facts,
     questions: &Questions,
+    now: UnixMs,
 ) -> Result<Known, StoreError> {
     let mut known = Known { subscribers: routes(connection)?, ..Known::default() };
     for identity in &questions.identities {
@@ -114,21 +129,93 @@ fn answer(
             .prepare_cached("SELECT 1 FROM read WHERE account = ?1 AND body_sha256 = ?2 AND hour IS NULL AND id < ?3")?
             .exists(params![facts.account, digest, facts.read.0])?;
     }
-    known.last_proven_plain = connection
+    known.proven_plain = proven_plain(connection, facts)?;
+    known.previous_ended = connection
         .prepare_cached(
-            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND verdict = 'proven' AND id < ?2
+            "SELECT coalesce(ended_ms, started_ms) FROM read
+             WHERE account = ?1 AND id < ?2 AND state != 'abandoned' AND verdict IS NOT 'refused'
              ORDER BY id DESC LIMIT 1",
         )?
         .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
         .optional()?;
+    known.unannounced = unannounced_in_a_row(connection, facts)?;
+    known.gaps = hours::gaps(connection, &facts.account)?;
     known.refusals = connection
         .prepare_cached("SELECT refusals FROM account WHERE name = ?1")?
         .query_row([&facts.account], |row| row.get(0))?;
     if let Some(hour) = facts.hour {
-        known.hour = hour_row(connection, &facts.account, hour)?;
+        known.hour = hours::row(connection, &facts.account, hour)?;
         known.copies_of_hour = copies_of_hour(connection, &facts.account, hour)?;
+        known.hour_same_as_before = same_as_before(connection, facts, hour)?;
+        known.missed = missed(connection, facts, now)?;
     }
     Ok(known)
+}
+
+/// When the first and the last proven plain read before this one began.
+fn proven_plain(
+    connection: &Connection,
+    facts: &Facts,
+) -> Result<Option<(UnixMs, UnixMs)>, StoreError> {
+    let mut ends = Vec::new();
+    for order in ["", "DESC"] {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND verdict = 'proven' AND id < ?2
+             ORDER BY id {order} LIMIT 1"
+        ))?;
+        let end = statement
+            .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
+            .optional()?;
+        ends.extend(end);
+    }
+    Ok(ends.first().copied().zip(ends.last().copied()))
+}
+
+/// How many reads in a row before this one ended with their connection.
+fn unannounced_in_a_row(connection: &Connection, facts: &Facts) -> Result<u32, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT ending IS 'connection' FROM read WHERE account = ?1 AND id < ?2 AND state != 'abandoned'
+         ORDER BY id DESC LIMIT 6",
+    )?;
+    let mut rows = statement.query(params![facts.account, facts.read.0])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        if !row.get::<_, bool>(0)? {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Whether the last read of the same hour brought this very body.
+fn same_as_before(connection: &Connection, facts: &Facts, hour: Hour) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body_sha256 IS ?4 AND ending IS 'connection' FROM read
+         WHERE account = ?1 AND id < ?2 AND hour = ?3 AND state != 'abandoned' ORDER BY id DESC LIMIT 1",
+    )?;
+    let same = statement
+        .query_row(params![facts.account, facts.read.0, hour.number(), facts.body_sha256], |row| {
+            row.get(0)
+        });
+    Ok(same.optional()?.unwrap_or(false))
+}
+
+/// What other reads by hour of the last days brought that a plain read should have.
+fn missed(connection: &Connection, facts: &Facts, now: UnixMs) -> Result<Missed, StoreError> {
+    let since = now.before(MISSED_WINDOW);
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*), coalesce(sum(missed), 0) FROM read
+         WHERE account = ?1 AND missed > 0 AND id < ?2 AND started_ms >= ?3",
+    )?;
+    let (reads, replies) = statement
+        .query_row(params![facts.account, facts.read.0, since.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let told = connection
+        .prepare_cached("SELECT second_reader_ms FROM account WHERE name = ?1")?
+        .query_row([&facts.account], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(Missed { reads, replies, told: told.map(UnixMs) })
 }
 
 fn tally(connection: &Connection, identity: &Identity) -> Result<Option<Tally>, StoreError> {
@@ -142,34 +229,6 @@ fn tally(connection: &Connection, identity: &Identity) -> Result<Option<Tally>, 
     let gateways =
         statement.query_map([identity.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(Some(Tally { plain, seen, gateways }))
-}
-
-fn hour_row(
-    connection: &Connection,
-    account: &str,
-    hour: Hour,
-) -> Result<Option<HourRow>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT state, owed_by, not_before_ms, tries, doubts, shorts FROM hour WHERE account = ?1 AND hour = ?2",
-    )?;
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(HourRow {
-            hour,
-            state: named(0, &row.get::<_, String>(0)?, hour_state)?,
-            owed_by: ReadId(row.get(1)?),
-            not_before: UnixMs(row.get(2)?),
-            tries: row.get(3)?,
-            doubts: row.get(4)?,
-            shorts: row.get(5)?,
-        })
-    };
-    Ok(statement.query_row(params![account, hour.number()], read).optional()?)
-}
-
-fn hour_state(name: &str) -> Option<HourState> {
-    [HourState::Owed, HourState::Verified, HourState::GivenUp]
-        .into_iter()
-        .find(|state| state.as_str() == name)
 }
 
 fn copies_of_hour(
@@ -235,9 +294,9 @@ fn keep_reply(
         read.0,
         now.0,
     ])?;
-    connection.prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?.execute(
-        params![reply.id.as_str(), crate::event::EventType::ReplyReceived.as_str(), new.event],
-    )?;
+    connection
+        .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![reply.id.as_str(), EventType::ReplyReceived.as_str(), new.event])?;
     let event = connection.last_insert_rowid();
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
@@ -254,41 +313,10 @@ fn keep_hours(
     facts: &Facts,
     changes: &[HourChange],
 ) -> Result<(), StoreError> {
-    let account = &facts.account;
-    // Tries are never forgotten: an hour that is verified and owed again must not come before one
-    // that was never read. A wait that doubtful or short reads imposed stands; one for the hour's
-    // end does not.
-    let mut owe = connection.prepare_cached(
-        "INSERT INTO hour (account, hour, state, owed_by, not_before_ms) VALUES (?1, ?2, 'owed', ?3, ?4)
-         ON CONFLICT (account, hour) DO UPDATE SET state = 'owed', owed_by = max(owed_by, excluded.owed_by),
-             doubts = iif(state = 'owed', doubts, 0),
-             shorts = iif(state = 'owed', shorts, 0),
-             not_before_ms = CASE WHEN state != 'owed' THEN excluded.not_before_ms
-                                  WHEN doubts + shorts > 0 THEN not_before_ms
-                                  ELSE min(not_before_ms, excluded.not_before_ms) END",
-    )?;
-    let mut set = connection.prepare_cached(
-        "UPDATE hour SET state = ?3, not_before_ms = ?4, tries = ?5, doubts = ?6, shorts = ?7
-         WHERE account = ?1 AND hour = ?2",
-    )?;
     for change in changes {
         match change {
-            HourChange::Owe(hour, not_before) => {
-                owe.execute(params![account, hour.number(), facts.read.0, not_before.0])?;
-            }
-            HourChange::Set(row) => {
-                let (hour, state, not_before_ms) =
-                    (row.hour.number(), row.state.as_str(), row.not_before.0);
-                set.execute(params![
-                    account,
-                    hour,
-                    state,
-                    not_before_ms,
-                    row.tries,
-                    row.doubts,
-                    row.shorts
-                ])?;
-            }
+            HourChange::Owe(owed) => hours::owe(connection, &facts.account, owed, facts.read)?,
+            HourChange::Set(row) => hours::set(connection, &facts.account, row)?,
         }
     }
     Ok(())
@@ -303,7 +331,7 @@ fn close_read(
 ) -> Result<(), StoreError> {
     connection.prepare_cached(
         "UPDATE read SET state = iif(state = 'started', 'unanswered', 'ingested'), status = ?2, verdict = ?3,
-                reason = ?4, records = ?5, faults = ?6, replies_new = ?7 WHERE id = ?1",
+                reason = ?4, records = ?5, faults = ?6, replies_new = ?7, missed = ?8 WHERE id = ?1",
     )?
     .execute(params![
         facts.read.0,
@@ -313,6 +341,7 @@ fn close_read(
         outcome.records,
         outcome.faults.len(),
         outcome.replies.len(),
+        outcome.missed,
     ])?;
     // A late answer replaces what its read was taken for.
     connection.prepare_cached("DELETE FROM fault WHERE read_id = ?1")?.execute([facts.read.0])?;
@@ -331,25 +360,60 @@ fn close_read(
     if let Some(waiting) = &outcome.waiting {
         put_waiting(connection, waiting)?;
     }
-    keep_refusal(connection, &facts.account, outcome, refusals, now.unix)
+    if outcome.events.iter().any(|event| event.event_type == EventType::SecondReader) {
+        connection
+            .prepare_cached("UPDATE account SET second_reader_ms = ?2 WHERE name = ?1")?
+            .execute(params![facts.account, now.unix.0])?;
+    }
+    keep_standing(connection, &facts.account, outcome.standing, refusals, now.unix)
 }
 
-/// Counts refusals in a row. A read that was not answered says nothing of the login.
-fn keep_refusal(
+/// Keeps events that are no replies, and their deliveries. One that nobody wants is not kept: it
+/// was logged.
+pub(super) fn keep_events(
+    connection: &Connection,
+    events: &[NewEvent],
+    subscribers: &[String],
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    for event in events.iter().filter(|event| !event.subscribers.is_empty()) {
+        connection
+            .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![event.id, event.event_type.as_str(), event.body])?;
+        let seq = connection.last_insert_rowid();
+        let mut deliver = connection.prepare_cached(
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+             VALUES (?1, ?2, 'auto', 'waiting', ?3, ?3)",
+        )?;
+        for name in event.subscribers.iter().filter_map(|index| subscribers.get(*index)) {
+            deliver.execute(params![name, seq, now.0])?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts refusals in a row and keeps until when the account is left alone.
+pub(super) fn keep_standing(
     connection: &Connection,
     account: &str,
-    outcome: &Outcome,
+    standing: Standing,
     refusals: u32,
     now: UnixMs,
 ) -> Result<(), StoreError> {
-    let (refusals, until) = match outcome.pause {
-        Some(pause) => (refusals.saturating_add(1), Some(now.after(pause).0)),
-        None if outcome.verdict == Verdict::Proven || outcome.status.is_some() => (0, None),
-        None => return Ok(()),
+    let (refusals, until, status) = match standing {
+        Standing::Unknown => return Ok(()),
+        Standing::Unclear => (refusals, None, None),
+        Standing::Admitted => (0, None, None),
+        Standing::Refused(status, pause) => {
+            let probed = status.refuses_account().then_some(status.0);
+            (refusals.saturating_add(1), Some(now.after(pause).0), probed)
+        }
     };
     connection
-        .prepare_cached("UPDATE account SET refusals = ?2, refused_until_ms = ?3 WHERE name = ?1")?
-        .execute(params![account, refusals, until])?;
+        .prepare_cached(
+            "UPDATE account SET refusals = ?2, refused_until_ms = ?3, refused_status = ?4 WHERE name = ?1",
+        )?
+        .execute(params![account, refusals, until, status])?;
     Ok(())
 }
 

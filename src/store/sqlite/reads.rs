@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Moment;
 use crate::gateway::charset::Charset;
-use crate::gateway::client::{Ending, Received};
+use crate::gateway::client::{Ending, ReadMode, Received};
+use crate::gateway::status::Status;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountView, Begin, OpenRead, ReadId, ReadRequest};
 use crate::store::slot::Slot;
@@ -169,18 +170,30 @@ pub(super) fn named<T>(
 pub(crate) fn view(
     connection: &Connection,
     account: &str,
+    mode: ReadMode,
     now: &Moment,
 ) -> Result<AccountView, StoreError> {
-    let last_plain = connection
-        .prepare_cached(
-            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND state != 'abandoned'
-             ORDER BY id DESC LIMIT 1",
-        )?
+    // By ReadMode::Hour, reads of the hour that ran when they began are due ones.
+    let due = match mode {
+        ReadMode::Plain => "hour IS NULL",
+        ReadMode::Hour => "(hour IS NULL OR hour >= (started_ms + 28800000) / 3600000)",
+    };
+    let last_due = connection
+        .prepare_cached(&format!(
+            "SELECT started_ms FROM read WHERE account = ?1 AND {due} AND state != 'abandoned'
+             ORDER BY id DESC LIMIT 1"
+        ))?
+        .query_row([account], |row| row.get(0).map(UnixMs))
+        .optional()?;
+    let last_was_due = connection
+        .prepare_cached(&format!(
+            "SELECT {due} FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id DESC LIMIT 1"
+        ))?
         .query_row([account], |row| row.get(0))
         .optional()?;
-    let last_hour: Option<Option<i64>> = connection
-        .prepare_cached("SELECT hour FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id DESC LIMIT 1")?
-        .query_row([account], |row| row.get(0))
+    let first_read = connection
+        .prepare_cached("SELECT started_ms FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id LIMIT 1")?
+        .query_row([account], |row| row.get(0).map(UnixMs))
         .optional()?;
     // Fewest tries first, then the newest; but the hour that still runs, once tried, comes behind
     // those that are over: reading it again and again settles nothing and starves them.
@@ -195,17 +208,26 @@ pub(crate) fn view(
     let next_owed = connection
         .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2")?
         .query_row(params![account, now.unix.0], |row| row.get::<_, Option<i64>>(0))?;
-    let refused_until = connection
-        .prepare_cached("SELECT refused_until_ms FROM account WHERE name = ?1")?
-        .query_row([account], |row| row.get::<_, Option<i64>>(0))
-        .optional()?
-        .flatten();
+    let standing = connection
+        .prepare_cached(
+            "SELECT refused_until_ms, refused_status, reconciled_hour FROM account WHERE name = ?1",
+        )?
+        .query_row([account], |row| {
+            let (until, status, hour): (Option<i64>, Option<u16>, Option<i64>) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok((until.map(UnixMs), status.map(Status), hour.map(Hour::from_number)))
+        })
+        .optional()?;
+    let (refused_until, refused_status, reconciled) = standing.unwrap_or_default();
     Ok(AccountView {
         slot: slot(connection, account)?.map(|(slot, _)| slot),
-        last_plain: last_plain.map(UnixMs),
-        last_was_plain: last_hour == Some(None),
+        last_due,
+        last_was_due: last_was_due.unwrap_or(false),
         owed: owed.map(Hour::from_number),
         next_owed: next_owed.map(UnixMs),
-        refused_until: refused_until.map(UnixMs),
+        refused_until,
+        refused_status,
+        first_read,
+        reconciled,
     })
 }
