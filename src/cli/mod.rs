@@ -8,6 +8,8 @@ mod poll;
 mod replay;
 mod run;
 mod signals;
+#[expect(dead_code, reason = "the commands that list come next")]
+mod table;
 
 use std::path::PathBuf;
 
