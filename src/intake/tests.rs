@@ -13,7 +13,7 @@ use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::Store;
-use crate::store::delivery::SubscriberSpec;
+use crate::store::delivery::{Attempt, Next, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
@@ -233,6 +233,35 @@ async fn times_that_a_wrong_clock_set_are_mended() {
     assert!(life.store.mend_times(right.unix).await.unwrap() > 1);
     assert_eq!(life.store.mend_times(right.unix).await.unwrap(), 0);
     assert_eq!(life.store.claim("crm", later, later, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sender_whose_lease_ended_undoes_nothing() {
+    let mut life = Life::begin().await;
+    life.read(None, answer(Ending::Announced, RECORD)).await;
+    let claim = |now: UnixMs| life.store.claim("crm", now, now.after(INTERVAL), 9);
+    let first = claim(life.now.unix).await.unwrap().remove(0);
+    let later = life.now.unix.after(INTERVAL);
+    let second = claim(later).await.unwrap().remove(0);
+    assert_eq!((first.delivery, first.lease + 1), (second.delivery, second.lease));
+    for (claim, next) in [(second, Next::Delivered), (first, Next::RetryAt(later))] {
+        let attempt = Attempt {
+            delivery: claim.delivery,
+            lease: claim.lease,
+            number: claim.attempt,
+            started: later,
+            took: Duration::ZERO,
+            address: None,
+            http_status: None,
+            error: None,
+            answer: Vec::new(),
+            explanation: String::new(),
+            next,
+        };
+        life.store.record_attempt(attempt).await.unwrap();
+    }
+    let figures = life.store.figures().await.unwrap();
+    assert_eq!((figures.delivered, figures.pending, figures.attempts), (1, 0, 2));
 }
 
 #[tokio::test]

@@ -1,0 +1,171 @@
+//! Bugs that are planted to see them found: each file in `tests/bugs/` is one that a program of
+//! this kind has had, or nearly. It is put into a copy of the sources, and the tests that it names
+//! must fail there.
+//!
+//! Every bug is checked to still fit the sources. Three are built and run each time;
+//! `REPLYD_TEST_BUGS=all` runs all of them, and `REPLYD_TEST_BUGS=NAME` one.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that finds something else than it expects is to panic, in its helpers too"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Those that are built and run each time: one of the parser, one of the counts, one of the slot.
+const EACH_TIME: [&str; 3] = ["split_before_decoding", "dedupe_by_set", "slot_not_taken"];
+/// What a copy of the package consists of.
+const PACKAGE: [&str; 5] = ["src", "tests", "Cargo.toml", "Cargo.lock", "config.toml.example"];
+
+/// A change to one place of the sources that makes a known mistake.
+struct Bug {
+    name: String,
+    file: String,
+    /// What is to fail: arguments of `cargo test`.
+    tests: Vec<String>,
+    was: String,
+    is: String,
+}
+
+impl Bug {
+    /// Reads a bug's file: `# ` lines of explanation, `file: `, `tests: `, then the lines that are
+    /// replaced, each behind `- `, and those that replace them, each behind `+ `.
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("{}: no {name:?}", path.display())).trim().to_owned()
+        };
+        let side = |mark: char| -> String {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(mark));
+            lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect()
+        };
+        Self {
+            name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+            file: field("file:"),
+            tests: field("tests:").split_whitespace().map(str::to_owned).collect(),
+            was: side('-'),
+            is: side('+'),
+        }
+    }
+
+    /// The file with the bug in it.
+    fn plant(&self, source: &str) -> String {
+        let places = source.matches(self.was.as_str()).count();
+        assert!(!self.was.is_empty() && self.was != self.is, "{}: changes nothing", self.name);
+        assert_eq!(places, 1, "{}: what it replaces must stand once in {}", self.name, self.file);
+        source.replacen(&self.was, &self.is, 1)
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn bugs() -> Vec<Bug> {
+    let entries = fs::read_dir(root().join("tests/bugs")).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| Bug::read(path)).collect()
+}
+
+#[test]
+fn every_bug_fits_the_sources() {
+    let bugs = bugs();
+    assert!(bugs.len() >= 15, "{} bugs are too few", bugs.len());
+    for bug in &bugs {
+        bug.plant(&fs::read_to_string(root().join(&bug.file)).unwrap());
+    }
+    for name in EACH_TIME {
+        assert!(bugs.iter().any(|bug| bug.name == name), "{name} is not there");
+    }
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let wanted = std::env::var("REPLYD_TEST_BUGS").unwrap_or_default();
+    let is_wanted = |bug: &Bug| match wanted.as_str() {
+        "" => EACH_TIME.contains(&bug.name.as_str()),
+        "all" => true,
+        name => bug.name == name,
+    };
+    let chosen: Vec<Bug> = bugs().into_iter().filter(is_wanted).collect();
+    assert!(!chosen.is_empty(), "no bug is called {wanted:?}");
+    // Always the same place, so that what is built there is built over, and does not pile up.
+    let package = target().join("planted-bugs");
+    if package.exists() {
+        fs::remove_dir_all(&package).unwrap();
+    }
+    copy(&root(), &package);
+    let mut missed = Vec::new();
+    for bug in &chosen {
+        let path = package.join(&bug.file);
+        let source = fs::read_to_string(&path).unwrap();
+        fs::write(&path, bug.plant(&source)).unwrap();
+        if !is_found(&package, bug) {
+            missed.push(bug.name.as_str());
+        }
+        fs::write(&path, source).unwrap();
+    }
+    assert!(missed.is_empty(), "no test finds {missed:?}");
+    tell_figures(chosen.len());
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for name in PACKAGE {
+        copy_all(&from.join(name), &to.join(name));
+    }
+    // The benchmark is named in Cargo.toml, and is not built here.
+    copy_all(&from.join("benches"), &to.join("benches"));
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        if from.exists() {
+            fs::copy(from, to).unwrap();
+        }
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy_all(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+/// Whether the package builds and its tests fail. What does not build finds nothing: the bug is
+/// then to be written anew.
+fn is_found(package: &Path, bug: &Bug) -> bool {
+    let cargo = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.current_dir(package).args(["test", "--locked", "--quiet"]);
+        // What others depend on is built already, and one copy is enough of what is not.
+        command.env("CARGO_TARGET_DIR", target()).env("REPLYD_TEST_SEEDS", "300");
+        command.env_remove("REPLYD_FIGURES").args(more).output().unwrap()
+    };
+    let tests: Vec<&str> = bug.tests.iter().map(String::as_str).collect();
+    let target = tests.iter().take_while(|argument| **argument != "--").copied();
+    let target: Vec<&str> = target.collect();
+    let built = cargo(&[&target[..], &["--no-run"]].concat());
+    let words = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{} does not build:\n{words}", bug.name);
+    !cargo(&tests).status.success()
+}
+
+fn target() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    // target/debug/deps/bugs-…
+    own.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Adds a line to the table of figures, where one is being made.
+fn tell_figures(found: usize) {
+    if let Some(path) = std::env::var_os("REPLYD_FIGURES") {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "| planted bugs | {found} bugs | {found} found by the tests |").unwrap();
+    }
+}
