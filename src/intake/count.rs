@@ -47,15 +47,14 @@ pub fn count(known: &Tally, copies: u32, gateways: &[String], body: Body) -> Cou
     Counted { tally, new, raised_nothing: raised < copies }
 }
 
-/// The gateway numbers of new replies: those of the copies that are no known reply's, and where
-/// these are too few, those of the last copies.
+/// The gateway numbers of new replies: those of the copies but for as many as may be known ones,
+/// and where there are too few, that of the last copy.
 fn new_gateways(known: &[String], copies: &[String], wanted: u32) -> Vec<String> {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     if wanted == 0 {
         return Vec::new();
     }
-    let mut new = unpaired(known, copies);
-    new.truncate(wanted);
+    let mut new = unpaired(known, copies, copies.len().saturating_sub(wanted));
     let last = copies.last().cloned().unwrap_or_default();
     new.resize(wanted, last);
     new
@@ -65,15 +64,21 @@ fn new_gateways(known: &[String], copies: &[String], wanted: u32) -> Vec<String>
 /// person writes, and a forged body must not hold up the store.
 const COMPARED_MAX: usize = 64;
 
-/// Pairs copies with known replies by equal gateway numbers, then by one being the beginning of
-/// the other (a number may have been cut), then by order. Gives the copies left over.
-fn unpaired(known: &[String], copies: &[String]) -> Vec<String> {
+/// Pairs `pairs` of the copies with known replies by equal gateway numbers, then by one being the
+/// beginning of the other (a number may have been cut), then by order. Gives the copies left over.
+fn unpaired(known: &[String], copies: &[String], mut pairs: usize) -> Vec<String> {
     let mut known_left: HashMap<&str, usize> = HashMap::new();
     for gateway in known {
         *known_left.entry(gateway).or_default() += 1;
     }
-    let mut left: Vec<&String> =
-        copies.iter().filter(|copy| !take_one(&mut known_left, copy)).collect();
+    let mut left: Vec<&String> = Vec::new();
+    for copy in copies {
+        if pairs > 0 && take_one(&mut known_left, copy) {
+            pairs -= 1;
+        } else {
+            left.push(copy);
+        }
+    }
     let mut unequal = Vec::new();
     for gateway in known {
         if take_one(&mut known_left, gateway) {
@@ -85,11 +90,12 @@ fn unpaired(known: &[String], copies: &[String]) -> Vec<String> {
             let begins = |reply: &&String| {
                 copy.starts_with(reply.as_str()) || reply.starts_with(copy.as_str())
             };
-            let pair = unequal.iter().position(begins);
+            let pair = unequal.iter().position(begins).filter(|_| pairs > 0);
+            pairs -= usize::from(pair.is_some());
             pair.map(|at| unequal.remove(at)).is_none()
         });
     }
-    left.into_iter().skip(unequal.len()).cloned().collect()
+    left.into_iter().skip(pairs).cloned().collect()
 }
 
 /// Takes one of those that are left, if any is.
@@ -166,5 +172,8 @@ mod tests {
         assert_eq!(new(&["1", "2"], &["2"], 1), ["2"]);
         assert_eq!(new(&[], &["1069"], 2), ["1069", "1069"]);
         assert_eq!(new(&["1"], &["1", "2"], 0), Vec::<String>::new());
+        // Copies that are all new keep their own numbers, whatever the known ones have.
+        assert_eq!(new(&["1"], &["1", "2"], 2), ["1", "2"]);
+        assert_eq!(new(&["1069"], &["106907", "955"], 2), ["106907", "955"]);
     }
 }
