@@ -42,7 +42,13 @@ pub fn count(known: &Tally, copies: u32, gateways: &[String], body: Body) -> Cou
         Body::Single => tally.seen = tally.seen.max(copies),
     }
     let raised = tally.plain.max(tally.seen) - before;
-    let new = new_gateways(&known.gateways, gateways, raised);
+    let others = match body {
+        // As many of the known replies as earlier plain reads brought are surely other copies.
+        Body::Disjoint => usize::try_from(known.plain).unwrap_or(usize::MAX),
+        Body::Single => 0,
+    };
+    let may_be_known = known.gateways.get(others..).unwrap_or_default();
+    let new = new_gateways(may_be_known, gateways, raised);
     tally.gateways.extend(new.iter().cloned());
     Counted { tally, new, raised_nothing: raised < copies }
 }
@@ -157,6 +163,16 @@ mod tests {
         assert!(count(&known, 1, &strings(&["1"]), Body::Single).raised_nothing);
         assert!(count(&known, 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
         assert!(!count(&Tally::default(), 2, &strings(&["1", "1"]), Body::Disjoint).raised_nothing);
+    }
+
+    #[test]
+    fn a_plain_copy_is_no_reply_of_an_earlier_plain_read() {
+        let one = count(&Tally::default(), 1, &strings(&["955"]), Body::Disjoint).tally;
+        // A read that broke showed two more, and these come again.
+        let two = count(&one, 2, &strings(&["955", "1069"]), Body::Single);
+        assert_eq!(two.new, ["1069"]);
+        let three = count(&two.tally, 2, &strings(&["955", "1069"]), Body::Disjoint);
+        assert_eq!(three.new, ["955"]);
     }
 
     #[test]
