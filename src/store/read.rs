@@ -198,7 +198,7 @@ pub struct Known {
     pub tallies: HashMap<Identity, Tally>,
     /// Whether the account has the gateway number that was asked for.
     pub gateway_known: bool,
-    /// Whether an earlier plain read brought this very body.
+    /// Whether another plain read, begun or taken in earlier, brought this very body.
     pub body_seen_before: bool,
     /// When the first and the last proven plain read before this one began.
     pub proven_plain: Option<(UnixMs, UnixMs)>,

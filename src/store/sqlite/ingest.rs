@@ -126,7 +126,10 @@ fn answer(
     }
     if let (None, Some(digest)) = (facts.hour, &facts.body_sha256) {
         known.body_seen_before = connection
-            .prepare_cached("SELECT 1 FROM read WHERE account = ?1 AND body_sha256 = ?2 AND hour IS NULL AND id < ?3")?
+            .prepare_cached(
+                "SELECT 1 FROM read WHERE account = ?1 AND body_sha256 = ?2 AND hour IS NULL AND id != ?3
+                    AND (id < ?3 OR state = 'ingested')",
+            )?
             .exists(params![facts.account, digest, facts.read.0])?;
     }
     known.proven_plain = proven_plain(connection, facts)?;
