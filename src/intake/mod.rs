@@ -17,4 +17,6 @@ pub mod take_in;
 pub mod verdict;
 
 #[cfg(test)]
+mod counts_tests;
+#[cfg(test)]
 mod tests;
