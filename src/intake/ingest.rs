@@ -190,10 +190,13 @@ impl Prepared {
     #[must_use]
     pub fn decide(mut self, known: &Known) -> Outcome {
         let waiting = self.set_aside_cut_record(known);
+        let is_plain = self.read.kind == Kind::Plain;
+        // It proves nothing of what the box held: neither new copies nor that there are no others.
+        if self.verdict == Verdict::Proven && is_plain && known.body_seen_before {
+            self.verdict = Verdict::Doubtful("repeated");
+        }
         let body = match self.verdict {
-            Verdict::Proven if self.read.kind == Kind::Plain && !known.body_seen_before => {
-                Body::Disjoint
-            }
+            Verdict::Proven if is_plain => Body::Disjoint,
             _ => Body::Single,
         };
         let mut kept = Kept::default();
