@@ -6,9 +6,11 @@
     reason = "what goes wrong in a test's helpers is to panic, and they wait on the machine's clock"
 )]
 
+mod chance;
 mod check;
 mod cli;
 mod delivery;
+mod flaky;
 mod habits;
 mod intake;
 mod kill;
