@@ -20,6 +20,12 @@ pub enum Fault {
         /// Bytes of the body that are sent.
         after: usize,
     },
+    /// No length is announced, `after` bytes of the body come, and the connection closes: to the
+    /// client an answer that may be whole.
+    CutUnannounced {
+        /// Bytes of the body that are sent.
+        after: usize,
+    },
     /// The request is read, and the connection closes without a byte of an answer.
     CloseWithoutReading,
     /// After `after` bytes of the body there is silence; then the connection closes.

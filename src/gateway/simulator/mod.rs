@@ -182,6 +182,11 @@ impl Simulator {
         self.shared.lock().faults.push_back(fault);
     }
 
+    /// Breaks the answer to an `/rx` request of one account: each of these faults one, in order.
+    pub fn fault_next_of(&self, uid: &str, fault: Fault) {
+        self.shared.lock().faults_of.entry(uid.to_owned()).or_default().push_back(fault);
+    }
+
     /// Breaks answers by chance, where no fault is asked for; or no longer.
     pub fn set_chaos(&self, chaos: Option<Chaos>) {
         self.shared.lock().set_chaos(chaos);

@@ -1,6 +1,6 @@
 //! From a request to what is written in answer to it. Pure but for the books that it keeps.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::fault::{Chaos, Dice, Fault};
 use super::ledger::Ledger;
@@ -21,6 +21,8 @@ const ILLEGAL_CHARACTERS: Status = Status(104);
 pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) faults: VecDeque<Fault>,
+    /// Faults that wait for one account's requests; these come first.
+    pub(super) faults_of: BTreeMap<String, VecDeque<Fault>>,
     dice: Option<Dice>,
 }
 
@@ -35,7 +37,7 @@ pub(super) struct Exchange {
 
 impl State {
     pub(super) fn new(ledger: Ledger) -> Self {
-        Self { ledger, faults: VecDeque::new(), dice: None }
+        Self { ledger, faults: VecDeque::new(), faults_of: BTreeMap::new(), dice: None }
     }
 
     pub(super) fn set_chaos(&mut self, chaos: Option<Chaos>) {
@@ -59,7 +61,8 @@ impl State {
         let (login, asked) = (login(request), asked(request));
         let honoured = self.ledger.habits().honours_encode;
         let charset = if honoured { charset(request) } else { Charset::Gbk };
-        let fault = self.faults.pop_front();
+        let own = self.faults_of.get_mut(login.uid).and_then(VecDeque::pop_front);
+        let fault = own.or_else(|| self.faults.pop_front());
         let instead = fault.as_ref().and_then(|fault| self.instead(fault, request, charset));
         let by = match (&instead, &fault) {
             (None, _) => AnsweredBy::Gateway,

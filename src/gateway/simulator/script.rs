@@ -50,6 +50,12 @@ impl Script {
                 let bytes = [answer.head(&Framing::Chunked), chunk(sent)].concat();
                 Self::broken(bytes, Duration::ZERO)
             }
+            Some(Fault::CutUnannounced { after }) => match body.get(..*after) {
+                Some(sent) if sent.len() < body.len() => {
+                    Self::broken([&answer.head(&Framing::Close), sent].concat(), Duration::ZERO)
+                }
+                _ => Self::whole(vec![answer.head(&Framing::Close), body.to_vec()]),
+            },
             Some(Fault::CloseWithoutReading) => Self { pieces: Vec::new(), last: None },
             Some(Fault::NoLength) => Self::whole(vec![answer.head(&Framing::Close), body.to_vec()]),
             Some(Fault::Chunked) => {

@@ -257,6 +257,28 @@ async fn a_body_without_length_ends_with_the_connection() {
 }
 
 #[tokio::test]
+async fn a_body_cut_without_length_looks_whole() {
+    let body = example();
+    check(Fault::CutUnannounced { after: 21 }, "", &body[..21], Ending::Broken).await;
+    check(Fault::CutUnannounced { after: 0 }, "", b"", Ending::Broken).await;
+    check(Fault::CutUnannounced { after: body.len() }, "", &body, Ending::Whole).await;
+}
+
+#[tokio::test]
+async fn a_fault_of_an_account_waits_for_it_and_comes_first() {
+    let simulator = with_example(Consume::AtRequest).await;
+    let replied_at = "2008-05-27 12:10:12".parse().unwrap();
+    simulator.fault_next_of("another", Fault::CloseWithoutReading);
+    simulator.fault_next(Fault::CutBody { after: 3 });
+    simulator.fault_next_of(UID, Fault::CutBody { after: 2 });
+    assert_eq!(rx(&simulator).await.1, b"10");
+    simulator.arrive(UID, NewReply::text("13900000001", "a", replied_at, ""));
+    assert_eq!(rx(&simulator).await.1, b"100");
+    simulator.arrive(UID, NewReply::text("13900000001", "b", replied_at, ""));
+    assert!(rx(&simulator).await.1.len() > 3);
+}
+
+#[tokio::test]
 async fn a_dribbled_body_is_whole() {
     let body = example();
     let fault = Fault::Dribble { piece: 7, pause: Duration::from_millis(1) };
