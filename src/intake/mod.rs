@@ -19,4 +19,6 @@ pub mod verdict;
 #[cfg(test)]
 mod counts_tests;
 #[cfg(test)]
+mod cut_tests;
+#[cfg(test)]
 mod tests;

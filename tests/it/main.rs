@@ -9,8 +9,10 @@
 mod chance;
 mod check;
 mod cli;
+mod cuts;
 mod delivery;
 mod flaky;
+mod forty;
 mod habits;
 mod intake;
 mod kill;
