@@ -25,6 +25,9 @@ const QUEUE_MAX: usize = 1_024;
 const READERS_MAX: usize = 4;
 /// Size to which a WAL that grew is cut back: as large as the largest answer.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+/// Pages that the writer keeps in memory, in KiB: with SQLite's own 2 MiB a large answer's pages
+/// are written and read again many times before its commit.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Statements kept prepared on each connection: more than the store has.
 const STATEMENTS_MAX: usize = 128;
 
@@ -66,6 +69,8 @@ impl Engine {
         }
         prepare_file(path, mode)?;
         let mut writer = connect(path)?;
+        // Negative means KiB, not pages.
+        writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         schema::bring_up_to_date(&mut writer)?;
         let (acts, queue) = mpsc::channel(QUEUE_MAX);
         std::thread::Builder::new()
