@@ -8,15 +8,15 @@ use std::time::Duration;
 use super::truth::{Answer, TEXTS, Text, Truth};
 use crate::clock::Moment;
 use crate::gateway::charset::Charset;
-use crate::gateway::client::{Ending, Received};
+use crate::gateway::client::{Ending, ReadMode, Received};
 use crate::intake::ingest::{self, Account, Prepared};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::delivery::SubscriberSpec;
+use crate::store::hour::{HourChange, HourState};
 use crate::store::read::{
-    AccountSettings, AccountSpec, Begin, HourChange, HourState, ReadId, ReadRequest, Source,
-    Verdict,
+    AccountSettings, AccountSpec, Begin, ReadId, ReadRequest, Source, Verdict,
 };
 use crate::time::{BeijingTime, Hour};
 
@@ -54,7 +54,13 @@ pub(super) struct World {
 }
 
 fn settings() -> AccountSettings {
-    AccountSettings { number: None, min_interval: INTERVAL, recover: Duration::from_hours(24) }
+    AccountSettings {
+        number: None,
+        min_interval: INTERVAL,
+        recover: Duration::from_hours(24),
+        // Nothing here is a pause in reading.
+        schedule: "0 0 0 1 1 *".to_owned(),
+    }
 }
 
 fn key() -> IdKey {
@@ -219,7 +225,7 @@ impl World {
     /// The owed hour whose turn it is, or when there will be one.
     pub(super) async fn owed(&mut self) -> Option<Hour> {
         loop {
-            let view = self.store.view(ACCOUNT, self.now.clone()).await.unwrap();
+            let view = self.store.view(ACCOUNT, ReadMode::Plain, self.now.clone()).await.unwrap();
             match (view.owed, view.next_owed) {
                 (None, Some(later)) => self.pass(later.since(self.now.unix)),
                 (owed, _) => return owed,
