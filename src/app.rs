@@ -27,6 +27,8 @@ use crate::store::read::{AccountSettings, AccountSpec, Verdict};
 use crate::store::{OpenMode, Store};
 use crate::time::format_duration;
 
+mod retention;
+
 /// How long a run that ends by itself waits for an account's slot: whoever starts it every ten
 /// minutes finds the slot of the last time taken for as long as that read took.
 const ONCE_WAIT_MAX: Duration = Duration::from_mins(1);
@@ -134,6 +136,12 @@ impl App {
             upkeep_stop.run_until_cancelled(keep_up(store, clock, configured)).await;
             Ok(())
         });
+        let (store, clock, purge_stop) = (self.store.clone(), self.clock.clone(), stop.clone());
+        let retain = self.config.store.retain;
+        tasks.spawn("retention".to_owned(), async move {
+            purge_stop.run_until_cancelled(retention::keep_down(store, clock, retain)).await;
+            Ok(())
+        });
         let store = self.store.clone();
         tasks.spawn("store watch".to_owned(), async move {
             watch_stop.run_until_cancelled(store.watch()).await;
@@ -163,6 +171,8 @@ impl App {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
             once.attempts_failed += worker.run_once(stop).await?;
         }
+        let looking = retention::look(&self.store, &self.clock, self.config.store.retain);
+        stop.run_until_cancelled(looking).await;
         Ok(once)
     }
 

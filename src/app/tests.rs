@@ -88,3 +88,44 @@ async fn another_id_key_is_refused() {
     let error = with("b", Some(b"sixteen bytes ok")).await.err().map(|error| error.to_string());
     assert!(error.as_ref().is_some_and(|error| error.contains("store.id_key")), "{error:?}");
 }
+
+/// A store of many old replies, each delivered.
+async fn crowded(folder: &Path, replies: i64) -> App {
+    let app = App::build(config(folder, "main", "a"), Clock::system()).await.unwrap();
+    let Begin::Begun(_) = app.store.begin_read(request("main"), app.clock.now()).await.unwrap()
+    else {
+        panic!("the slot of a new account is free")
+    };
+    app.store
+        .execute(&format!(
+            "INSERT INTO subscriber (name, route, enabled) VALUES ('crm', '', 1);
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {replies})
+             INSERT INTO reply (seq, id, identity, occurrence, account, mobile, replied_at, content, gateway, read_id, kept_ms)
+                 SELECT n, 'rpl_' || n, CAST(n AS BLOB), 1, 'main', '13900000001', 0, 'TD', '', 1, n FROM number;
+             INSERT INTO event (seq, id, type, body) SELECT seq, id, 'reply.received', '' FROM reply;
+             INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+                 SELECT 'crm', seq, 'auto', 'delivered', 0, 0 FROM event;"
+        ))
+        .await;
+    app
+}
+
+#[tokio::test]
+async fn reads_and_deliveries_get_through_while_much_is_let_go() {
+    const REPLIES: i64 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let app = crowded(folder.path(), REPLIES).await;
+    let (store, clock) = (app.store.clone(), app.clock.clone());
+    let letting_go = tokio::spawn(async move {
+        retention::look(&store, &clock, crate::config::RetainConfig::default()).await;
+    });
+    while app.store.count("reply").await == REPLIES {
+        assert!(!letting_go.is_finished(), "nothing was let go");
+    }
+    app.store.mend_times(app.clock.now().unix).await.unwrap();
+    assert!(app.store.count("reply").await > 0, "an act had to wait for all of it");
+    letting_go.await.unwrap();
+    for rows in ["reply", "event", "delivery"] {
+        assert_eq!(app.store.count(rows).await, 0, "{rows}");
+    }
+}

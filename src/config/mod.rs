@@ -16,6 +16,7 @@ pub use account::{AccountConfig, Reconcile};
 pub use address::is_inside;
 pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};
+pub use retain::RetainConfig;
 pub use secret::{WebhookSecret, WebhookSecretError};
 pub use source::{SecretSource, Secrets, SourceError};
 pub use subscriber::{Format, SubscriberConfig};
@@ -33,6 +34,7 @@ mod headers;
 mod names;
 mod reader;
 mod report;
+mod retain;
 mod secret;
 mod source;
 mod subscriber;
@@ -70,6 +72,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// The key under which replies are named, where one is configured.
     pub id_key: Option<IdKey>,
+    /// How long what is kept there.
+    pub retain: RetainConfig,
 }
 
 /// The HTTP server of health.
@@ -184,8 +188,9 @@ fn store(mut section: Section<'_, '_>, vault: &Vault<'_>) -> StoreConfig {
     let path = section.read("url", |value| value.parse(sqlite_path));
     let path = path.unwrap_or_else(|| PathBuf::from("replyd.db"));
     let id_key = section.read("id_key", |value| id_key(value, vault));
+    let retain = retain::read(section.section("retain", "[store.retain]"));
     section.finish();
-    StoreConfig { path: vault.folder.join(path), id_key }
+    StoreConfig { path: vault.folder.join(path), id_key, retain }
 }
 
 fn sqlite_path(text: &str) -> Result<PathBuf, &'static str> {

@@ -50,7 +50,7 @@ impl<'r, 'd> Section<'r, 'd> {
         });
         Section {
             kind,
-            prefix: format!("{key}."),
+            prefix: format!("{}{key}.", self.prefix),
             at,
             table,
             known: Vec::new(),

@@ -20,6 +20,8 @@ use crate::store::read::{
 };
 use crate::time::{BeijingTime, Hour, UnixMs};
 
+mod retention;
+
 const INTERVAL: Duration = Duration::from_mins(10);
 const TIMEOUT: Duration = Duration::from_mins(5);
 const SCHEDULE: &str = "0 */10 * * * *";

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod error;
 pub mod hour;
 pub mod read;
+pub mod retention;
 pub mod slot;
 mod sqlite;
 
@@ -27,9 +28,12 @@ use crate::store::read::{
     AccountSettings, AccountSpec, AccountView, Begin, Ingested, Known, OpenRead, Outcome,
     ProbeOutcome, Questions, ReadId, ReadRequest, Source, WaitingRecord,
 };
+use crate::store::retention::{Chunk, Kind};
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::engine::OpenMode;
-use crate::store::sqlite::{accounts, deliveries, figures, hours, ingest, probes, reads, upkeep};
+use crate::store::sqlite::{
+    accounts, deliveries, figures, hours, ingest, probes, reads, retention as purge, upkeep,
+};
 use crate::time::{Hour, UnixMs};
 
 /// How often the store is asked whether another process wrote to it.
@@ -55,6 +59,29 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         Ok(Self { engine: Engine::in_memory()?, changes: watch::Sender::new(0) })
+    }
+
+    /// Counts the rows of a table, by what stands behind `FROM`.
+    #[cfg(test)]
+    pub(crate) async fn count(&self, rows: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {rows}");
+        let query = move |connection: &rusqlite::Connection| {
+            Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+        };
+        self.engine.read(query).await.unwrap()
+    }
+
+    /// Runs statements that no act stands for.
+    #[cfg(test)]
+    pub(crate) async fn execute(&self, sql: &str) {
+        let sql = sql.to_owned();
+        self.engine.write(move |connection| Ok(connection.execute_batch(&sql)?)).await.unwrap();
+    }
+
+    /// Erases the reply of this number, as a command would.
+    #[cfg(test)]
+    pub(crate) async fn erase(&self, seq: i64) -> usize {
+        self.engine.write(move |connection| purge::drop_reply(connection, seq)).await.unwrap()
     }
 
     /// Tells of every change that may have made work: by this process at once, by another
@@ -375,6 +402,32 @@ impl Store {
             .await?;
         self.changed();
         Ok(replayed)
+    }
+
+    /// Whether it is time to look for what was kept long enough: at most once an hour, whichever
+    /// process asks. Never while the clock is not set.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn begin_look(&self, now: UnixMs) -> Result<bool, StoreError> {
+        self.engine.write(move |connection| purge::begin_look(connection, now)).await
+    }
+
+    /// What of a kind was kept since before `cutoff` and may go: the oldest day of it, in chunks
+    /// for [`Store::purge`].
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn kept_before(&self, kind: Kind, cutoff: UnixMs) -> Result<Vec<Chunk>, StoreError> {
+        self.engine.read(move |connection| purge::find(connection, kind, cutoff)).await
+    }
+
+    /// Lets a chunk go, but what of it may no longer. Says how much went.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn purge(&self, chunk: Chunk) -> Result<usize, StoreError> {
+        self.engine.write(move |connection| purge::drop_chunk(connection, &chunk)).await
     }
 
     /// Whether the store answers.

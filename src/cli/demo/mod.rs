@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Reconcile, ServerConfig, StoreConfig,
-    SubscriberConfig, WebhookSecret,
+    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Reconcile, RetainConfig,
+    ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
 };
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
@@ -98,7 +98,11 @@ impl Stage {
         let folder = tempfile::tempdir().context("cannot make a folder for the store")?;
         let config = Config {
             path: folder.path().join("config.toml"),
-            store: StoreConfig { path: folder.path().join("replyd.db"), id_key: None },
+            store: StoreConfig {
+                path: folder.path().join("replyd.db"),
+                id_key: None,
+                retain: RetainConfig::default(),
+            },
             server: ServerConfig { listen: ([127, 0, 0, 1], 0).into() },
             log: LogConfig { level: LogLevel::Error },
             accounts: vec![account(&simulator)?],

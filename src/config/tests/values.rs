@@ -56,6 +56,7 @@ fn of_store_server_and_log() {
             "2:9: log.level: must be \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
         ),
         ("log = 5", "", "1:7: log: must be the section [log]"),
+        ("[store]", "retain = \"14d\"", "2:10: store.retain: must be the section [store.retain]"),
     ] {
         check_section(section, line, expected);
     }
@@ -67,6 +68,34 @@ fn of_store_server_and_log() {
              every machine that reaches another would be let in",
         );
     }
+}
+
+#[test]
+fn of_what_is_retained() {
+    for (line, expected) in [
+        ("bodies = \"23h\"", "2:10: store.retain.bodies: must be from 1d to 36500d"),
+        (
+            "attempts = 30",
+            "2:12: store.retain.attempts: must be a duration like \"10m\", not a whole number",
+        ),
+        ("tombstones = \"89d\"", "2:14: store.retain.tombstones: must be from 90d to 36500d"),
+        (
+            "tombstones = \"364d\"",
+            "2:14: store.retain.tombstones: must be at least replies, which is 365d",
+        ),
+        (
+            "replies = \"401d\"",
+            "2:11: store.retain.replies: must be at most tombstones, which is 400d",
+        ),
+        ("bodys = \"1d\"", "2:1: store.retain.bodys: unknown key; did you mean bodies?"),
+    ] {
+        check_section("[store.retain]", line, expected);
+    }
+    check_section(
+        "[store]",
+        "retain = { bodies = \"14d\", replys = \"1d\" }",
+        "2:28: store.retain.replys: unknown key; did you mean replies?",
+    );
 }
 
 #[test]

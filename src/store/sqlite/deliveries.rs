@@ -52,11 +52,12 @@ fn trigger(name: &str) -> Option<Trigger> {
 }
 
 /// Records an attempt. Its outcome counts only while its claim is the last one: a sender whose
-/// lease ended must not undo what a later one did.
+/// lease ended must not undo what a later one did. One whose delivery is gone meanwhile, because
+/// its reply was erased, leaves nothing.
 pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
     connection.prepare_cached(
         "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, error, answer, next)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)",
     )?
     .execute(params![
         attempt.delivery,

@@ -8,5 +8,6 @@ pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod probes;
 pub(crate) mod reads;
+pub(crate) mod retention;
 mod schema;
 pub(crate) mod upkeep;

@@ -10,8 +10,11 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// Runs the migrations that the store has not seen.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {

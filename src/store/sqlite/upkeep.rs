@@ -18,7 +18,7 @@ const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
 
 /// 2026-01-01 in Beijing. A clock that shows less is not set yet: it must not undo the waits that
 /// a right one imposed.
-const CLOCK_IS_SET: UnixMs = UnixMs(1_767_196_800_000);
+pub(super) const CLOCK_IS_SET: UnixMs = UnixMs(1_767_196_800_000);
 
 /// Sets to now every time that is further off than any wait that is ever imposed.
 pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
