@@ -20,6 +20,7 @@ use crate::store::read::{
 };
 use crate::time::{BeijingTime, Hour, UnixMs};
 
+mod clock;
 mod retention;
 
 const INTERVAL: Duration = Duration::from_mins(10);

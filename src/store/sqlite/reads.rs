@@ -196,18 +196,19 @@ pub(crate) fn view(
         .query_row([account], |row| row.get(0).map(UnixMs))
         .optional()?;
     // Fewest tries first, then the newest; but the hour that still runs, once tried, comes behind
-    // those that are over: reading it again and again settles nothing and starves them.
+    // those that are over: reading it again and again settles nothing and starves them. An hour to
+    // come was owed by a clock that was wrong: it waits until it is there.
     let current = now.unix.beijing().hour();
     let owed = connection
         .prepare_cached(
-            "SELECT hour FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2
+            "SELECT hour FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2 AND hour <= ?3 + 1
              ORDER BY tries > 0 AND hour >= ?3, tries, hour DESC LIMIT 1",
         )?
         .query_row(params![account, now.unix.0, current.number()], |row| row.get(0))
         .optional()?;
     let next_owed = connection
-        .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2")?
-        .query_row(params![account, now.unix.0], |row| row.get::<_, Option<i64>>(0))?;
+        .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2 AND hour <= ?3 + 1")?
+        .query_row(params![account, now.unix.0, current.number()], |row| row.get::<_, Option<i64>>(0))?;
     let standing = connection
         .prepare_cached(
             "SELECT refused_until_ms, refused_status, reconciled_hour FROM account WHERE name = ?1",

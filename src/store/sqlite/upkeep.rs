@@ -13,6 +13,9 @@ const DELIVERY_WAIT_MAX: Duration = Duration::from_hours(9 * 24);
 const LEASE_MAX: Duration = Duration::from_hours(1);
 /// Longer than the longest wait for an hour: a day, or until an hour to come has settled.
 const HOUR_WAIT_MAX: Duration = Duration::from_hours(27);
+/// Further in the future no hour lies that is owed, however far ahead the clock may still be: as
+/// far as the furthest read owes back. The rest was owed in a year that is not here yet.
+const HOUR_AHEAD_MAX: Duration = Duration::from_hours(62 * 24);
 /// Longer than two of the longest intervals, for which a record waits.
 const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
 
@@ -20,7 +23,8 @@ const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
 /// a right one imposed.
 pub(super) const CLOCK_IS_SET: UnixMs = UnixMs(1_767_196_800_000);
 
-/// Sets to now every time that is further off than any wait that is ever imposed.
+/// Sets to now every time that is further off than any wait that is ever imposed, and forgets the
+/// owed hours of a far future. An hour to come keeps its time: nothing can be read of it yet.
 pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
     if now < CLOCK_IS_SET {
         return Ok(0);
@@ -34,11 +38,16 @@ pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, 
     )?;
     let leases =
         mend("UPDATE delivery SET due_ms = ?1 WHERE state = 'sending' AND due_ms > ?2", LEASE_MAX)?;
-    let hours = mend(
-        "UPDATE hour SET not_before_ms = ?1 WHERE state = 'owed' AND not_before_ms > ?2",
-        HOUR_WAIT_MAX,
-    )?;
+    let soon = now.beijing().hour().number() + 1;
+    let hours = connection
+        .prepare_cached(
+            "UPDATE hour SET not_before_ms = ?1 WHERE state = 'owed' AND not_before_ms > ?2 AND hour <= ?3",
+        )?
+        .execute(params![now.0, now.after(HOUR_WAIT_MAX).0, soon])?;
+    let ahead = connection
+        .prepare_cached("DELETE FROM hour WHERE state = 'owed' AND hour > ?1")?
+        .execute([now.after(HOUR_AHEAD_MAX).beijing().hour().number()])?;
     let records =
         mend("UPDATE waiting_record SET release_ms = ?1 WHERE release_ms > ?2", RECORD_WAIT_MAX)?;
-    Ok(deliveries + leases + hours + records)
+    Ok(deliveries + leases + hours + ahead + records)
 }
