@@ -100,6 +100,7 @@ impl App {
             "replyd runs"
         );
         let result = tasks.supervise(&stop).await;
+        self.store.close().await;
         info!("replyd has stopped");
         result
     }
@@ -142,6 +143,13 @@ impl App {
             purge_stop.run_until_cancelled(retention::keep_down(store, clock, retain)).await;
             Ok(())
         });
+        let (store, check_stop) = (self.store.clone(), stop.clone());
+        tasks.spawn("quick check".to_owned(), async move {
+            let checked = check_stop.run_until_cancelled(quick_check(&store)).await;
+            checked.unwrap_or(Ok(()))?;
+            check_stop.cancelled().await;
+            Ok(())
+        });
         let store = self.store.clone();
         tasks.spawn("store watch".to_owned(), async move {
             watch_stop.run_until_cancelled(store.watch()).await;
@@ -160,6 +168,10 @@ impl App {
     /// # Errors
     /// When the store fails.
     pub async fn run_once(self, stop: &CancellationToken) -> anyhow::Result<Once> {
+        // A run every few minutes does not read the whole store each time.
+        if self.store.was_left_open() {
+            stop.run_until_cancelled(quick_check(&self.store)).await.unwrap_or(Ok(()))?;
+        }
         let mut once = Once::default();
         for config in self.config.accounts.iter().take_while(|_| !stop.is_cancelled()) {
             let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
@@ -173,6 +185,7 @@ impl App {
         }
         let looking = retention::look(&self.store, &self.clock, self.config.store.retain);
         stop.run_until_cancelled(looking).await;
+        self.store.close().await;
         Ok(once)
     }
 
@@ -207,6 +220,19 @@ impl App {
                 false
             }
         })
+    }
+}
+
+/// Looks for damage in the store. Where there is some the service ends: the gateway's box is not
+/// to be emptied into it. That nothing could be looked at is told; reads and writes show why.
+async fn quick_check(store: &Store) -> Result<(), StoreError> {
+    match store.quick_check().await {
+        Err(error @ StoreError::Broken { .. }) => Err(error),
+        Err(error) => {
+            warn!(%error, "cannot look for damage in the store");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with the store, by what the caller can do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -28,6 +28,20 @@ pub enum StoreError {
     /// The store's file is damaged or is no store.
     #[error("the store is damaged or is no store of replyd: {0}")]
     Damaged(#[source] rusqlite::Error),
+    /// The store's file was found to be damaged, or to be no database. Nothing may be read into
+    /// it: what the gateway hands out once would be lost with it.
+    #[error(
+        "{0} is damaged or is no store of replyd: {found}. Nothing is read into it. Stop what uses \
+         it, keep a copy, and restore a backup, or save what is left by \
+         `sqlite3 {0} .recover | sqlite3 NEW.db` and put NEW.db in its place",
+        path.display()
+    )]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
     /// The store is not this program's to use: another user's, or a newer version's.
     #[error("{0}")]
     Refused(String),
@@ -66,6 +80,17 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Names the file that is damaged, where that is the trouble.
+    #[must_use]
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Damaged(error) => {
+                Self::Broken { path: path.to_owned(), found: error.to_string() }
+            }
+            other => other,
+        }
+    }
+
     /// Whether this act failed for a reason of its own, and others may well succeed.
     #[must_use]
     pub fn is_of_one_act(&self) -> bool {

@@ -430,6 +430,27 @@ impl Store {
         self.engine.write(move |connection| purge::drop_chunk(connection, &chunk)).await
     }
 
+    /// Whether whoever had the store before was killed, or still has it.
+    #[must_use]
+    pub fn was_left_open(&self) -> bool {
+        self.engine.was_left_open()
+    }
+
+    /// Reads the whole file and looks for damage, beside everything else. May be given up at any
+    /// time.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] with what was found, or the store's own.
+    pub async fn quick_check(&self) -> Result<(), StoreError> {
+        self.engine.quick_check().await
+    }
+
+    /// Closes the store, for every clone: its file is whole then, with no log beside it, unless
+    /// another process has it open.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors

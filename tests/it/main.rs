@@ -10,6 +10,7 @@ mod chance;
 mod check;
 mod cli;
 mod cuts;
+mod damage;
 mod delivery;
 mod flaky;
 mod forty;

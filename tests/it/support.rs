@@ -204,6 +204,12 @@ impl Service {
         waiting(|| self.child.wait().unwrap().code())
     }
 
+    /// Waits until it ends by itself; its exit code.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
+        until("the service to end", || !self.is_running()).await;
+        self.child.wait().unwrap().code()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());

@@ -4,10 +4,11 @@
 //! disk. An act's caller is answered only after the commit: what it was told is on disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::error::StoreError;
@@ -31,6 +32,12 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Statements kept prepared on each connection: more than the store has.
 const STATEMENTS_MAX: usize = 128;
 
+/// How long the end of a check that was given up is waited for.
+const CHECK_END_MAX: Duration = Duration::from_millis(500);
+/// Damages that are told, and how much of each: enough to see that it is damaged, and where.
+const DAMAGES_TOLD_MAX: usize = 3;
+const DAMAGE_CHARS_MAX: usize = 400;
+
 /// The answer to one act's caller, given once the fate of its commit is known.
 type Answer = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 /// An act, run inside the writer's transaction, or with no connection when there is none to run
@@ -41,7 +48,12 @@ type Act = Box<dyn FnOnce(Option<&Connection>) -> (Option<StoreError>, Answer) +
 #[derive(Clone)]
 pub(crate) struct Engine {
     path: PathBuf,
-    acts: mpsc::Sender<Act>,
+    /// The writer's queue; none once the store is closed.
+    acts: Arc<Mutex<Option<mpsc::Sender<Act>>>>,
+    writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    was_left_open: bool,
+    /// Held while the file is checked.
+    checking: Arc<tokio::sync::Mutex<()>>,
     readers: Arc<Mutex<Vec<Connection>>>,
     watcher: Arc<Mutex<Option<Connection>>>,
     /// In place of writer and readers, for tests that live weeks in milliseconds.
@@ -68,18 +80,22 @@ impl Engine {
             )));
         }
         prepare_file(path, mode)?;
-        let mut writer = connect(path)?;
+        let was_left_open = has_log(path);
+        let mut connection = connect(path).map_err(|error| error.at(path))?;
         // Negative means KiB, not pages.
-        writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-        schema::bring_up_to_date(&mut writer)?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+        schema::bring_up_to_date(&mut connection).map_err(|error| error.at(path))?;
         let (acts, queue) = mpsc::channel(QUEUE_MAX);
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_groups(&writer, queue))
+            .spawn(move || write_groups(&connection, queue))
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
-            acts,
+            acts: Arc::new(Mutex::new(Some(acts))),
+            writer: Arc::new(Mutex::new(Some(writer))),
+            was_left_open,
+            checking: Arc::default(),
             readers: Arc::default(),
             watcher: Arc::default(),
             #[cfg(test)]
@@ -94,10 +110,12 @@ impl Engine {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         connection.pragma_update(None, "foreign_keys", true)?;
         schema::bring_up_to_date(&mut connection)?;
-        let (acts, _) = mpsc::channel(1);
         Ok(Self {
             path: PathBuf::from("/"),
-            acts,
+            acts: Arc::default(),
+            writer: Arc::default(),
+            was_left_open: false,
+            checking: Arc::default(),
             readers: Arc::default(),
             watcher: Arc::default(),
             direct: Some(Arc::new(Mutex::new(connection))),
@@ -144,8 +162,10 @@ impl Engine {
             let answer: Answer = Box::new(move |trouble| drop(sender.send(outcome(done, trouble))));
             (own_trouble, answer)
         });
-        self.acts.send(act).await.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let acts = lock(&self.acts).clone().ok_or(StoreError::Closed)?;
+        acts.send(act).await.map_err(|_| StoreError::Closed)?;
+        drop(acts);
+        answered.await.map_err(|_| StoreError::Closed)?.map_err(|error| error.at(&self.path))
     }
 
     /// Runs a query on a reader, off the async threads.
@@ -166,16 +186,61 @@ impl Engine {
             if readers.len() < READERS_MAX {
                 readers.push(connection);
             }
-            result
+            result.map_err(|error| error.at(&engine.path))
         };
         tokio::task::spawn_blocking(run).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Whether the file was not closed when it was opened here: whoever had it before was killed,
+    /// or still has it.
+    pub(crate) fn was_left_open(&self) -> bool {
+        self.was_left_open
+    }
+
+    /// Reads the whole file, on a connection of its own, and says what is damaged in it. Dropped
+    /// before its end, it ends soon.
+    pub(crate) async fn quick_check(&self) -> Result<(), StoreError> {
+        let turn = Arc::clone(&self.checking).lock_owned().await;
+        let given_up = GivenUp::default();
+        let (path, look) = (self.path.clone(), given_up.look());
+        let check = move || {
+            // The turn ends when the connection is closed.
+            let _turn = turn;
+            damages(&connect(&path)?, &look)
+        };
+        let checking = tokio::task::spawn_blocking(check);
+        let found = checking.await.map_err(|_| StoreError::Closed)?;
+        drop(given_up);
+        match found.map_err(|error| error.at(&self.path))? {
+            None => Ok(()),
+            Some(found) => Err(StoreError::Broken { path: self.path.clone(), found }),
+        }
+    }
+
+    /// Ends the writer when it has done what waits, and closes the file: whoever closes it last
+    /// brings what is in its log into it, and removes the log.
+    pub(crate) async fn close(&self) {
+        // A check that was given up just now is let end: a connection that was interrupted leaves
+        // the log where it is, if it is the last. One that the disk holds up is not waited for.
+        drop(tokio::time::timeout(CHECK_END_MAX, self.checking.lock()).await);
+        let engine = self.clone();
+        let close = move || {
+            // One after the other: of two that close at once neither may be the last.
+            engine.lock_readers().clear();
+            drop(lock(&engine.watcher).take());
+            drop(lock(&engine.acts).take());
+            let writer = lock(&engine.writer).take();
+            // A writer that panicked has closed its connection all the same.
+            drop(writer.map(std::thread::JoinHandle::join));
+        };
+        drop(tokio::task::spawn_blocking(close).await);
     }
 
     /// A number that changes whenever something was committed, by whichever process.
     pub(crate) async fn data_version(&self) -> Result<i64, StoreError> {
         let engine = self.clone();
         let look = move || {
-            let mut kept = engine.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = lock(&engine.watcher);
             // Only one connection's own numbers can be compared, so it is always the same one.
             let watcher = match kept.take() {
                 Some(watcher) => watcher,
@@ -188,9 +253,58 @@ impl Engine {
         tokio::task::spawn_blocking(look).await.map_err(|_| StoreError::Closed)?
     }
 
-    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        lock(&self.readers)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells a check, when dropped, that nobody waits for it any more.
+#[derive(Default)]
+struct GivenUp(Arc<CheckLook>);
+
+/// What a check and whoever waits for it share.
+#[derive(Default)]
+struct CheckLook {
+    given_up: AtomicBool,
+    interrupt: Mutex<Option<InterruptHandle>>,
+}
+
+impl GivenUp {
+    fn look(&self) -> Arc<CheckLook> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::SeqCst);
+        if let Some(interrupt) = lock(&self.0.interrupt).as_ref() {
+            interrupt.interrupt();
+        }
+    }
+}
+
+/// What SQLite finds wrong with the file's pages and rows, in its words, which quote no value.
+fn damages(connection: &Connection, look: &CheckLook) -> Result<Option<String>, StoreError> {
+    *lock(&look.interrupt) = Some(connection.get_interrupt_handle());
+    if look.given_up.load(Ordering::SeqCst) {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({DAMAGES_TOLD_MAX})"))?;
+    let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let found = found.join("; ").replace('\n', " ");
+    Ok((found != "ok").then(|| found.chars().take(DAMAGE_CHARS_MAX).collect()))
+}
+
+/// Whether beside a store there is a log with something in it.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
 /// What an act's caller is told: its own error first, then that of the commit.
@@ -408,6 +522,50 @@ mod tests {
         assert_eq!(engine.write(settings).await.unwrap(), (2, "wal".to_owned()));
     }
 
+    #[tokio::test]
+    async fn a_closed_store_has_no_log_and_answers_no_act() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        let clone = engine.clone();
+        put(&engine, "a", false).await.unwrap();
+        engine.data_version().await.unwrap();
+        assert_eq!(names(&engine).await, ["a"]);
+        assert!(has_log(engine.path()));
+        engine.close().await;
+        assert!(!has_log(engine.path()));
+        assert!(matches!(put(&clone, "b", false).await, Err(StoreError::Closed)));
+        assert!(!Engine::open(engine.path(), OpenMode::Existing).unwrap().was_left_open());
+    }
+
+    #[tokio::test]
+    async fn a_check_that_is_given_up_is_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder);
+        engine.quick_check().await.unwrap();
+        let connection = connect(engine.path()).unwrap();
+        let given_up = GivenUp::default();
+        assert_eq!(damages(&connection, &given_up.look()).unwrap(), None);
+        let look = given_up.look();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let endless = std::thread::spawn(move || {
+            let mut statement = connection.prepare(
+                "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT n FROM number",
+            )?;
+            for number in statement.query_map([], |row| row.get::<_, i64>(0))? {
+                number?;
+                begun.send(()).unwrap();
+            }
+            Ok::<_, rusqlite::Error>(())
+        });
+        begins.recv().unwrap();
+        drop(given_up);
+        while begins.recv().is_ok() {}
+        let ended = endless.join().unwrap().unwrap_err().sqlite_error_code();
+        assert_eq!(ended, Some(rusqlite::ErrorCode::OperationInterrupted));
+        let other = connect(engine.path()).unwrap();
+        assert!(look.given_up.load(Ordering::SeqCst) && damages(&other, &look).unwrap().is_none());
+    }
+
     #[test]
     fn several_make_one_store_together() {
         for _ in 0..20 {
@@ -429,7 +587,7 @@ mod tests {
         assert!(matches!(Engine::open(&missing, OpenMode::Existing), Err(StoreError::Missing(_))));
         let noise = folder.path().join("noise.db");
         std::fs::write(&noise, vec![7; 10_000]).unwrap();
-        assert!(matches!(Engine::open(&noise, OpenMode::Create), Err(StoreError::Damaged(_))));
+        assert!(matches!(Engine::open(&noise, OpenMode::Create), Err(StoreError::Broken { .. })));
         let elsewhere = folder.path().join("no/such/folder.db");
         assert!(matches!(Engine::open(&elsewhere, OpenMode::Create), Err(StoreError::Path { .. })));
     }

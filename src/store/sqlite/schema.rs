@@ -3,6 +3,8 @@
 //! Migrations only go forward, each in one transaction; `user_version` counts them. A store of a
 //! newer version is refused: its promises are not known here.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::error::StoreError;
@@ -34,14 +36,43 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
         )));
     };
     if missing.is_empty() {
-        return Ok(());
+        return require_tables(&transaction);
     }
     for migration in missing {
         transaction.execute_batch(migration)?;
     }
+    require_tables(&transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
     Ok(transaction.commit()?)
+}
+
+/// Refuses a store whose tables and indexes are not those of its version: an act that finds less
+/// than it relies on, or a unique index gone, would do harm in silence. What there is besides, such
+/// as an index that somebody added, is left alone.
+fn require_tables(connection: &Connection) -> Result<(), StoreError> {
+    let model = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        model.execute_batch(migration)?;
+    }
+    let found = objects(connection)?;
+    let lacking = objects(&model)?.into_iter().find(|object| !found.contains(object));
+    match lacking {
+        None => Ok(()),
+        Some((kind, name, _)) => Err(StoreError::Refused(format!(
+            "the store lacks the {kind} {name:?} as version {} of it has it: somebody changed it; restore a backup",
+            MIGRATIONS.len()
+        ))),
+    }
+}
+
+/// Kind, name and statement of everything in a schema but SQLite's own.
+fn objects(connection: &Connection) -> Result<BTreeSet<(String, String, String)>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -67,5 +98,39 @@ mod tests {
         let mut foreign = Connection::open_in_memory().unwrap();
         foreign.execute_batch("CREATE TABLE theirs (a)").unwrap();
         assert!(matches!(bring_up_to_date(&mut foreign), Err(StoreError::Refused(_))));
+    }
+    #[test]
+    fn a_store_that_is_not_as_its_version_says_is_refused() {
+        for change in [
+            "DROP TABLE fault",
+            "DROP INDEX delivery_due",
+            "DROP INDEX delivery_due; CREATE INDEX delivery_due ON delivery (due_ms)",
+            "ALTER TABLE reply RENAME COLUMN suspect TO suspicion",
+            "ALTER TABLE reply ADD COLUMN mine TEXT",
+        ] {
+            let mut connection = Connection::open_in_memory().unwrap();
+            bring_up_to_date(&mut connection).unwrap();
+            connection.execute_batch(change).unwrap();
+            let refused = bring_up_to_date(&mut connection);
+            assert!(matches!(refused, Err(StoreError::Refused(_))), "{change}: {refused:?}");
+        }
+        let mut connection = Connection::open_in_memory().unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+        connection.execute_batch("CREATE INDEX mine ON reply (content); ANALYZE").unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_becomes_one_of_this() {
+        for version in 1..MIGRATIONS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for migration in &MIGRATIONS[..version] {
+                connection.execute_batch(migration).unwrap();
+            }
+            connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            connection.pragma_update(None, "user_version", version).unwrap();
+            bring_up_to_date(&mut connection).unwrap();
+            bring_up_to_date(&mut connection).unwrap();
+        }
     }
 }
