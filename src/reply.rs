@@ -202,12 +202,21 @@ pub enum Suspicion {
 }
 
 impl Suspicion {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::MayHoldTwo];
+
     /// The word for it in JSON and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MayHoldTwo => "may_hold_two",
         }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suspicion| suspicion.as_str() == word)
     }
 }
 

@@ -42,7 +42,7 @@ struct Group {
     mobile: Mobile,
     replied_at: BeijingTime,
     content: Vec<u8>,
-    may_hold_two: bool,
+    suspect: Option<Suspicion>,
     /// The gateway numbers of the copies, in their order.
     gateways: Vec<String>,
     /// How many copies there are: more than `gateways` where some were told before.
@@ -143,7 +143,7 @@ fn group(answer: &Answer<'_>, account: &Account) -> Vec<Group> {
                 mobile: record.mobile.clone(),
                 replied_at: record.replied_at,
                 content: record.content.to_vec(),
-                may_hold_two: record.may_hold_two,
+                suspect: record.may_hold_two.then_some(Suspicion::MayHoldTwo),
                 gateways: Vec::new(),
                 copies: 0,
             });
@@ -248,7 +248,7 @@ impl Prepared {
             replied_at: group.replied_at,
             content: group.content.clone(),
             gateway,
-            may_hold_two: group.may_hold_two,
+            suspect: group.suspect,
         })
     }
 }
@@ -268,7 +268,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             mobile: record.mobile.clone(),
             replied_at: record.replied_at,
             content: record.content.clone(),
-            may_hold_two: record.may_hold_two,
+            suspect: record.suspect,
             gateways: vec![record.gateway.clone()],
             copies: record.copies,
         }],
@@ -349,7 +349,7 @@ impl Prepared {
             content_raw: decoded.lossy.then(|| group.content.clone()),
             replied_at: group.replied_at,
             occurrence,
-            suspect: group.may_hold_two.then_some(Suspicion::MayHoldTwo),
+            suspect: group.suspect,
             extension: behind.filter(|rest| !rest.is_empty()).map(str::to_owned),
             gateway,
         }

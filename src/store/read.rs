@@ -8,7 +8,7 @@ use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::Ending;
 use crate::gateway::status::Status;
-use crate::reply::{IdKey, Identity, Mobile, Reply};
+use crate::reply::{IdKey, Identity, Mobile, Reply, Suspicion};
 use crate::route::Route;
 use crate::store::hour::{Gap, HourChange, HourRow};
 use crate::store::slot::Slot;
@@ -152,8 +152,8 @@ pub struct WaitingRecord {
     pub content: Vec<u8>,
     /// The gateway number, perhaps cut.
     pub gateway: String,
-    /// Whether the content may hold two records.
-    pub may_hold_two: bool,
+    /// What makes it doubtful, if anything.
+    pub suspect: Option<Suspicion>,
 }
 
 /// What is taken in: a read, or a record that waited.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::clock::Moment;
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
-use crate::reply::{Identity, Mobile};
+use crate::reply::{Identity, Mobile, Suspicion};
 use crate::store::error::StoreError;
 use crate::store::hour::{HourChange, HourState};
 use crate::store::read::{
@@ -292,7 +292,7 @@ fn keep_reply(
         reply.content,
         reply.content_raw,
         reply.gateway,
-        reply.suspect.map(crate::reply::Suspicion::as_str),
+        reply.suspect.map(Suspicion::as_str),
         reply.extension,
         read.0,
         now.0,
@@ -423,7 +423,7 @@ pub(super) fn keep_standing(
 fn put_waiting(connection: &Connection, record: &WaitingRecord) -> Result<(), StoreError> {
     connection.prepare_cached(
         "INSERT INTO waiting_record (read_id, account, copies, release_ms, mobile, replied_at, content, gateway,
-                                     may_hold_two) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                     suspect) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         record.read.0,
@@ -434,7 +434,7 @@ fn put_waiting(connection: &Connection, record: &WaitingRecord) -> Result<(), St
         record.replied_at.unix_seconds(),
         record.content,
         record.gateway,
-        record.may_hold_two,
+        record.suspect.map(Suspicion::as_str),
     ])?;
     Ok(())
 }
@@ -452,7 +452,7 @@ pub(crate) fn waiting_due(
 ) -> Result<Vec<(i64, WaitingRecord)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT waiting_record.id, read_id, charset, copies, release_ms, mobile, replied_at, content, gateway,
-                may_hold_two
+                suspect
          FROM waiting_record JOIN read ON read.id = read_id WHERE waiting_record.account = ?1 AND release_ms <= ?2",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
@@ -466,7 +466,10 @@ pub(crate) fn waiting_due(
             replied_at: BeijingTime::from_unix_seconds(row.get(6)?),
             content: row.get(7)?,
             gateway: row.get(8)?,
-            may_hold_two: row.get(9)?,
+            suspect: row
+                .get::<_, Option<String>>(9)?
+                .map(|word| named(9, &word, Suspicion::parse))
+                .transpose()?,
         };
         Ok((row.get(0)?, record))
     };

@@ -12,10 +12,11 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// Runs the migrations that the store has not seen.
@@ -87,6 +88,83 @@ mod tests {
         let tables: i64 =
             connection.query_row("SELECT count(*) FROM reply", [], |row| row.get(0)).unwrap();
         assert_eq!(tables, 0);
+    }
+
+    /// A store as the migrations before 0004 left it, with a delivery of each state.
+    fn before_0004() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        let earlier = MIGRATIONS.split(|sql| sql.contains("former_delivery")).next().unwrap();
+        for migration in earlier {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", earlier.len()).unwrap();
+        let rows = "
+            INSERT INTO account (name, id_key, settings, login, box) VALUES ('main', x'00', '', x'00', x'00');
+            INSERT INTO read (id, account, state, charset, started_ms, deadline_boot, deadline_boot_ms)
+                VALUES (7, 'main', 'ingested', 'gbk', 1, '', 1);
+            INSERT INTO waiting_record
+                VALUES (1, 7, 'main', 1, 5, '13900000001', 4, x'61', '10', 0),
+                       (2, 7, 'main', 2, 5, '13900000002', 4, x'62', '10', 1);
+            INSERT INTO subscriber (name, route, enabled) VALUES ('crm', '{}', 1);
+            INSERT INTO event (seq, id, type, body) VALUES (1, 'rpl_a', 'reply.received', '{}');
+            INSERT INTO delivery VALUES
+                (1, 'crm', 1, 'auto', 'waiting', 10, 11, 0, 0), (2, 'crm', 1, 'replay', 'sending', 20, 21, 1, 2),
+                (3, 'crm', 1, 'auto', 'delivered', 30, 31, 3, 4), (4, 'crm', 1, 'retry', 'failed', 40, 41, 5, 6),
+                (5, 'crm', 1, 'test', 'cancelled', 50, 51, 0, 0), (900, 'crm', 1, 'auto', 'waiting', 60, 61, 0, 0);
+            INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, next)
+                VALUES (3, 1, 1, 1, ''), (3, 2, 1, 1, ''), (4, 1, 1, 1, '');
+            DELETE FROM delivery WHERE id = 900;";
+        connection.execute_batch(rows).unwrap();
+        connection
+    }
+
+    fn text(connection: &Connection, sql: &str) -> String {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn deliveries_can_be_held_and_keep_all_that_they_were() {
+        let mut connection = before_0004();
+        let deliveries = "SELECT group_concat(concat_ws(' ', id, subscriber, event_seq, trigger, state, created_ms,
+            due_ms, attempts, lease), '; ' ORDER BY id) FROM delivery";
+        let before = text(&connection, deliveries);
+        assert_eq!(before.matches(';').count(), 4);
+        bring_up_to_date(&mut connection).unwrap();
+        assert_eq!(text(&connection, deliveries), before);
+        let waiting = "SELECT group_concat(concat(id, ' ', copies, ' ', content, ' ', suspect), '; ' ORDER BY id)
+            FROM waiting_record";
+        assert_eq!(text(&connection, waiting), "1 1 a ; 2 2 b may_hold_two");
+        let tables = "SELECT group_concat(name, ' ' ORDER BY name) FROM sqlite_schema WHERE name GLOB '*delivery*'
+            OR name GLOB 'former*'";
+        assert_eq!(
+            text(&connection, tables),
+            "attempt_delivery delivery delivery_due delivery_event delivery_held"
+        );
+        // The attempts have their deliveries again, and none other can be had.
+        let strays: i64 = connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(strays, 0);
+        let attempt =
+            "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, next) VALUES";
+        connection.execute_batch(&format!("{attempt} (5, 1, 1, 1, '')")).unwrap();
+        connection.execute_batch(&format!("{attempt} (900, 1, 1, 1, '')")).unwrap_err();
+        connection.execute_batch("DELETE FROM delivery WHERE id = 3").unwrap_err();
+        let parents = "SELECT group_concat(\"table\", ' ' ORDER BY \"table\") FROM pragma_foreign_key_list('delivery')";
+        assert_eq!(text(&connection, parents), "event subscriber");
+        // No number is given twice, also where the highest one is gone.
+        let hold = |state: &str| {
+            connection.execute(
+                "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+                 VALUES ('crm', 1, 'auto', ?1, 1, 1)",
+                [state],
+            )
+        };
+        hold("held").unwrap();
+        assert_eq!(connection.last_insert_rowid(), 901);
+        hold("lost").unwrap_err();
     }
 
     #[test]
