@@ -199,17 +199,35 @@ impl fmt::Display for ReplyId {
 pub enum Suspicion {
     /// Its content holds what may be the seam of two records, the first of which lost its date.
     MayHoldTwo,
+    /// The number at its end is none of the account's: it may have been typed.
+    ForeignGateway,
+    /// Its time does not fit between its neighbours' in the answer: it may have been typed.
+    TimeOutOfOrder,
+    /// Its time is one that its read should not have brought: it may have been typed.
+    TimeFar,
+    /// What stands before it in the answer may have been typed, and so may its own beginning.
+    FollowsSuspect,
 }
 
 impl Suspicion {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::MayHoldTwo];
+    pub const ALL: [Self; 5] = [
+        Self::MayHoldTwo,
+        Self::ForeignGateway,
+        Self::TimeOutOfOrder,
+        Self::TimeFar,
+        Self::FollowsSuspect,
+    ];
 
     /// The word for it in JSON and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MayHoldTwo => "may_hold_two",
+            Self::ForeignGateway => "foreign_gateway",
+            Self::TimeOutOfOrder => "time_out_of_order",
+            Self::TimeFar => "time_far",
+            Self::FollowsSuspect => "follows_suspect",
         }
     }
 

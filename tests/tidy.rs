@@ -37,7 +37,7 @@ const RANKS: [(&str, u8); 17] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "time.rs",
     "reply.rs",
     "event/",
@@ -53,6 +53,7 @@ const PURE: [&str; 18] = [
     "intake/hours.rs",
     "intake/ingest/",
     "intake/standing.rs",
+    "intake/suspicion.rs",
     "delivery/sign.rs",
     "delivery/retry.rs",
     "delivery/target/",

@@ -11,6 +11,7 @@ use crate::gateway::client::Ending;
 use crate::gateway::rx::{self, Answer, Record};
 use crate::gateway::status::Status;
 use crate::intake::count::{self, Body};
+use crate::intake::suspicion::{self, Surroundings, Trace};
 use crate::intake::verdict;
 use crate::reply::{Fingerprint, IdKey, Identity, Mobile, Reply, Suspicion};
 use crate::store::read::{
@@ -59,6 +60,8 @@ pub struct Prepared {
     error: Option<String>,
     records: usize,
     groups: Vec<Group>,
+    /// Where each record of the body is: its group, and its place among the copies.
+    order: Vec<(usize, usize)>,
     faults: Vec<NewFault>,
     /// The hours of its records and faults.
     stamped: Vec<Hour>,
@@ -93,7 +96,7 @@ struct ReadFacts {
 pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
     let answer = rx::parse(&read.body);
     let verdict = verdict::judge(read.ending, read.http_status, &answer);
-    let groups = group(&answer, &account);
+    let (groups, order) = group(&answer, &account);
     let end_announced = read.ending == Ending::Announced;
     let last = answer.records.last().filter(|record| record.ends_body && !end_announced);
     let cut_last = last.and_then(|record| {
@@ -111,6 +114,7 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
         end_announced,
         cut_last,
         groups,
+        order,
         read: ReadFacts {
             kind: read.hour.map_or(Kind::Plain, Kind::Hour),
             id: read.id,
@@ -132,8 +136,9 @@ fn fingerprint<'a>(record: &'a Record<'_>, account: &'a str) -> Fingerprint<'a> 
     }
 }
 
-fn group(answer: &Answer<'_>, account: &Account) -> Vec<Group> {
+fn group(answer: &Answer<'_>, account: &Account) -> (Vec<Group>, Vec<(usize, usize)>) {
     let mut groups: Vec<Group> = Vec::new();
+    let mut order = Vec::with_capacity(answer.records.len());
     let mut places: HashMap<Identity, usize> = HashMap::new();
     for record in &answer.records {
         let identity = account.key.identity(fingerprint(record, &account.name));
@@ -150,11 +155,12 @@ fn group(answer: &Answer<'_>, account: &Account) -> Vec<Group> {
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(place) {
+            order.push((place, group.gateways.len()));
             group.gateways.push(record.gateway.to_owned());
             group.copies += 1;
         }
     }
-    groups
+    (groups, order)
 }
 
 fn faults(answer: &Answer<'_>) -> Vec<NewFault> {
@@ -189,6 +195,7 @@ impl Prepared {
     /// Decides what to keep.
     #[must_use]
     pub fn decide(mut self, known: &Known) -> Outcome {
+        self.mark_suspects(known);
         let waiting = self.set_aside_cut_record(known);
         let is_plain = self.read.kind == Kind::Plain;
         // It proves nothing of what the box held: neither new copies nor that there are no others.
@@ -222,6 +229,36 @@ impl Prepared {
             missed,
             missing: hours.missing,
             standing,
+        }
+    }
+
+    /// Marks the groups of which a copy may be forged by its text, with the first copy's mark.
+    fn mark_suspects(&mut self, known: &Known) {
+        let trace = |(place, copy): &(usize, usize)| {
+            let group = self.groups.get(*place)?;
+            Some(Trace {
+                replied_at: group.replied_at,
+                gateway: group.gateways.get(*copy)?,
+                may_hold_two: group.suspect == Some(Suspicion::MayHoldTwo),
+            })
+        };
+        let traces: Vec<Trace<'_>> = self.order.iter().filter_map(trace).collect();
+        let body = Surroundings {
+            number: self.account.settings.number.as_deref(),
+            hour: match self.read.kind {
+                Kind::Hour(hour) => Some(hour),
+                Kind::Plain | Kind::Waiting => None,
+            },
+            started: self.read.started,
+            ended: self.read.now,
+            last_proven: known.proven_plain.map(|(_, last)| last),
+            cut_behind_last: self.cut_last.is_some(),
+        };
+        let marks = suspicion::judge(&traces, body);
+        for ((place, _), mark) in self.order.iter().zip(marks) {
+            if let Some(group) = self.groups.get_mut(*place) {
+                group.suspect = group.suspect.or(mark);
+            }
         }
     }
 
@@ -280,6 +317,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
         faults: Vec::new(),
         stamped: Vec::new(),
         end_announced: false,
+        order: Vec::new(),
         cut_last: None,
         read: ReadFacts {
             kind: Kind::Waiting,

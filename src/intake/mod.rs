@@ -3,9 +3,8 @@
 //! A plain read destroys what it returns. So it is a row before it is a request, its raw body is
 //! on disk before anything parses it, and a read that cannot be shown to be whole owes the hours
 //! in which something may be missing a second look. The pure files decide ([`plan`], [`verdict`],
-//! [`count`], [`hours`], [`ingest`]); [`reader`] and [`take_in`]
-//! carry out. Nothing here knows of subscribers'
-//! servers: replies and their deliveries meet in the store.
+//! [`count`], [`hours`], [`suspicion`], [`ingest`]); [`reader`] and [`take_in`] carry out. Nothing
+//! here knows of subscribers' servers: replies and their deliveries meet in the store.
 
 pub mod count;
 pub mod hours;
@@ -13,6 +12,7 @@ pub mod ingest;
 pub mod plan;
 pub mod reader;
 pub mod standing;
+pub mod suspicion;
 pub mod take_in;
 pub mod verdict;
 

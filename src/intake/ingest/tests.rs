@@ -157,6 +157,85 @@ fn a_record_that_waited_is_kept_unless_its_hour_told_of_it() {
     assert!(released.replies.is_empty());
 }
 
+/// The replies of an outcome: who wrote, the content and its mark.
+fn suspects(outcome: &Outcome) -> Vec<(&str, &str, &str)> {
+    let mut suspects = Vec::new();
+    for NewReply { reply, event, .. } in &outcome.replies {
+        let mark = reply.suspect.map_or("", Suspicion::as_str);
+        let told = if mark.is_empty() { "null".to_owned() } else { format!("\"{mark}\"") };
+        assert!(event.contains(&format!(r#""suspect":{told},"#)), "{event}");
+        suspects.push((reply.mobile.as_str(), reply.content.as_str(), mark));
+    }
+    suspects
+}
+
+#[test]
+fn a_customer_who_types_a_whole_record_makes_two_that_are_suspect() {
+    let body = "100{&}13900000002||收到||2026-11-22 10:19:00||1068{&}13900000003||\
+        好的||2026-11-22 09:59:58||1069001{&}13900000001||同意||2026-11-22 10:20:00||1068{&}\
+        13900000004||谢谢||2026-11-22 10:21:00||1068";
+    let check = |number: Option<&str>, first: &str| {
+        let mut account = account();
+        account.settings.number = number.map(str::to_owned);
+        let read = read(None, Ending::Announced, body);
+        let outcome = prepare(&read, account, at(NOW)).decide(&Known::default());
+        let expected = [
+            ("13900000002", "收到", ""),
+            ("13900000003", "好的", first),
+            ("13900000001", "同意", "follows_suspect"),
+            ("13900000004", "谢谢", ""),
+        ];
+        assert_eq!(suspects(&outcome), expected);
+    };
+    check(Some("1068"), "foreign_gateway");
+    // Where the account's number is not known, or is what was typed, the time tells.
+    check(None, "time_out_of_order");
+}
+
+#[test]
+fn times_are_judged_by_the_reads_own_hour_and_by_the_read_before() {
+    let record = "100{&}13900000001||a||2026-11-21 09:20:00||1069";
+    let mark = |read: &OpenRead, known: &Known| {
+        decide(read, known).replies[0].reply.suspect.map(Suspicion::as_str)
+    };
+    // The first one matters not: it is the last that emptied the box.
+    let (first, last) = (at("2026-11-20 10:20:00"), at("2026-11-22 10:20:00"));
+    let known = Known { proven_plain: Some((first, last)), ..Known::default() };
+    let plain = read(None, Ending::Announced, record);
+    assert_eq!(mark(&plain, &known), Some("time_far"));
+    assert_eq!(mark(&plain, &Known::default()), None);
+    let hour = |hour| read(Some(hour), Ending::Announced, record);
+    assert_eq!(mark(&hour("2026-11-21_09"), &known), None);
+    assert_eq!(mark(&hour("2026-11-21_08"), &known), Some("time_far"));
+    let to_come = record.replace("2026-11-21 09:20:00", "2026-11-22 10:40:01");
+    let plain = read(None, Ending::Announced, &to_come);
+    assert_eq!(mark(&plain, &Known::default()), Some("time_far"));
+}
+
+#[test]
+fn one_mark_is_that_of_all_copies_and_goes_with_a_record_that_waits() {
+    let copies = [record("a", "1069"), record("b", "955"), record("a", "1069")];
+    let outcome = decide(&plain(&copies, Ending::Announced), &Known::default());
+    let expected = [
+        ("13900000001", "a", "follows_suspect"),
+        ("13900000001", "a", "follows_suspect"),
+        ("13900000001", "b", "foreign_gateway"),
+    ];
+    assert_eq!(suspects(&outcome), expected);
+    let copies = [record("b", "955"), record("a", "1069"), record("b", "1069")];
+    let outcome = decide(&plain(&copies, Ending::Announced), &Known::default());
+    let marks: Vec<&str> = suspects(&outcome).into_iter().map(|(_, _, mark)| mark).collect();
+    assert_eq!(marks, ["foreign_gateway", "foreign_gateway", "follows_suspect"]);
+    // The number of the last record may be cut; what stands before it is not.
+    let cut = plain(&[record("a", "955"), record("b", "10")], Ending::Cut);
+    let waiting = decide(&cut, &Known::default()).waiting.unwrap();
+    assert_eq!(waiting.suspect, Some(Suspicion::FollowsSuspect));
+    let released = release(&waiting, account()).decide(&Known::default());
+    assert_eq!(suspects(&released), [("13900000001", "b", "follows_suspect")]);
+    let alone = plain(&[record("b", "10")], Ending::Cut);
+    assert_eq!(decide(&alone, &Known::default()).waiting.unwrap().suspect, None);
+}
+
 #[test]
 fn ids_go_on_counting() {
     let body = plain(&[record("b", "1"), record("b", "2")], Ending::Announced);
