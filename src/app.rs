@@ -299,7 +299,7 @@ fn subscriber_spec(subscriber: &SubscriberConfig) -> SubscriberSpec {
         route: Route {
             accounts: subscriber.accounts.clone(),
             events: subscriber.events.clone(),
-            ..Route::default()
+            hold_suspect: subscriber.hold_suspect,
         },
         enabled: subscriber.enabled,
     }

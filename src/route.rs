@@ -31,6 +31,12 @@ impl Route {
         self.wants_event(EventType::ReplyReceived, &reply.account)
     }
 
+    /// Whether a reply's delivery to this subscriber waits until somebody releases it.
+    #[must_use]
+    pub fn holds(&self, reply: &Reply) -> bool {
+        self.hold_suspect && reply.suspect.is_some()
+    }
+
     /// Whether an event of this type, about this account, goes to this subscriber.
     #[must_use]
     pub fn wants_event(&self, event_type: EventType, account: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 
 mod check;
+mod deliveries;
 mod demo;
 mod exit;
 mod output;
@@ -8,7 +9,6 @@ mod poll;
 mod replay;
 mod run;
 mod signals;
-#[expect(dead_code, reason = "the commands that list come next")]
 mod table;
 
 use std::path::PathBuf;
@@ -63,6 +63,8 @@ enum Command {
     Poll(poll::Arguments),
     /// Deliver an hour's replies again, from the store
     Replay(replay::Arguments),
+    /// Look at deliveries, release those that are held, cancel
+    Deliveries(deliveries::Arguments),
 }
 
 /// A panic tells where it was and not what: its message may quote a reply's text.
@@ -82,6 +84,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Check(arguments) => check::check(&config, &arguments),
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
+        Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
     };
     match done {
         Ok(exit) => exit,

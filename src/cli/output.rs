@@ -9,6 +9,35 @@ pub(super) fn data(line: &str) {
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
+/// Writes a line of JSON, in which whatever is not simply seen is escaped: it may stand on a
+/// terminal, and it reads back as it was.
+pub(super) fn json(value: &serde_json::Value) {
+    data(&escaped(&value.to_string()));
+}
+
+fn escaped(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for letter in json.chars() {
+        // Such letters stand inside of strings alone.
+        if is_seen(letter) {
+            line.push(letter);
+        } else {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    line
+}
+
+/// Whether a letter is simply seen: no control character, no mark that changes its neighbours
+/// or their order.
+pub(super) fn is_seen(letter: char) -> bool {
+    // Quotes and backslash are seen; the blank of Chinese text is but a wide one.
+    matches!(letter, '"' | '\'' | '\\' | '\u{3000}') || letter.escape_debug().len() == 1
+}
+
 /// Writes a line of talk.
 pub(super) fn talk(line: &str) {
     drop(writeln!(std::io::stderr(), "{line}"));
@@ -17,4 +46,22 @@ pub(super) fn talk(line: &str) {
 /// A count and its noun: `1 reply`, `2 replies`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_reads_back_and_steers_no_terminal() {
+        let text = "好\u{3000}\"\\\n\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{feff}😀\u{e0001}";
+        let value = serde_json::json!({ "content": text });
+        let line = escaped(&value.to_string());
+        let expected = concat!(
+            "{\"content\":\"好\u{3000}",
+            r#"\"\\\n\u001b[2J\u007f\u009b31m\u202e\ufeff😀\udb40\udc01"}"#
+        );
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
 }

@@ -1,4 +1,5 @@
-//! Tables for the terminal: columns as wide as their widest cell, two blanks apart.
+//! Tables for the terminal: columns as wide as their widest cell, two blanks apart. A column with
+//! nothing in its cells is left out.
 //!
 //! Whatever a cell holds, nothing of it can steer the terminal: cells are made [`visible`] here,
 //! and nowhere else. This file knows nothing of what stands in the cells.
@@ -41,21 +42,26 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 
     fn lines(&self) -> Vec<String> {
-        if self.rows.len() < 2 {
+        let Some((heads, rows)) = self.rows.split_first().filter(|(_, rows)| !rows.is_empty())
+        else {
             return Vec::new();
-        }
+        };
         let mut widths = [0; COLUMNS];
-        for row in &self.rows {
+        for row in rows {
             for (widest, cell) in widths.iter_mut().zip(row) {
                 *widest = width(cell).max(*widest);
             }
+        }
+        for (widest, head) in widths.iter_mut().zip(heads).filter(|(widest, _)| **widest > 0) {
+            *widest = width(head).max(*widest);
         }
         self.rows.iter().map(|row| self.line(row, &widths)).collect()
     }
 
     fn line(&self, row: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
         let mut line = String::new();
-        for ((cell, align), widest) in row.iter().zip(self.aligns).zip(widths) {
+        let columns = row.iter().zip(self.aligns).zip(widths);
+        for ((cell, align), widest) in columns.filter(|(_, widest)| **widest > 0) {
             let fill = " ".repeat(widest - width(cell));
             match align {
                 Align::Left => line.extend([cell, fill.as_str(), "  "]),
@@ -73,10 +79,10 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 pub(super) fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter {
-            // Quotes need no backslash here, and the blank of Chinese text is but a wide one.
-            '"' | '\'' | '\u{3000}' => seen.push(letter),
-            letter => seen.extend(letter.escape_debug()),
+        if output::is_seen(letter) && letter != '\\' {
+            seen.push(letter);
+        } else {
+            seen.extend(letter.escape_debug());
         }
     }
     seen
@@ -109,13 +115,18 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let columns = [("id", Align::Right), ("content", Align::Left), ("state", Align::Left)];
+        let columns = [
+            ("id", Align::Right),
+            ("content", Align::Left),
+            ("never there", Align::Left),
+            ("state", Align::Left),
+        ];
         let mut table = Table::new(columns);
         assert_eq!(table.lines(), Vec::<String>::new());
         for (id, content, state) in
             [("7", "好的，TD", "held"), ("1234", "no", "waiting"), ("9", "", "")]
         {
-            table.row([id, content, state].map(str::to_owned));
+            table.row([id, content, "", state].map(str::to_owned));
         }
         let expected =
             ["  id  content   state", "   7  好的，TD  held", "1234  no        waiting", "   9"];

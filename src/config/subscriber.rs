@@ -76,6 +76,8 @@ pub struct SubscriberConfig {
     pub proxy: Option<Url>,
     /// Whether deliveries are made; if not, they wait.
     pub enabled: bool,
+    /// Whether suspect replies wait until somebody releases them.
+    pub hold_suspect: bool,
     /// Whether it may stand on an inside address, and be reached by plain `http`.
     pub allow_private: bool,
     /// Whether it may be reached by plain `http`.
@@ -99,6 +101,7 @@ impl fmt::Debug for SubscriberConfig {
             .field("headers", &headers)
             .field("proxy", &self.proxy.as_ref().map(urls::shown))
             .field("enabled", &self.enabled)
+            .field("hold_suspect", &self.hold_suspect)
             .field("allow_private", &self.allow_private)
             .field("allow_http", &self.allow_http)
             .finish()
@@ -144,6 +147,7 @@ fn read(
     let headers = headers::read(section, vault);
     let proxy = section.read("proxy", |value| value.parse(urls::proxy)).flatten();
     let enabled = section.flag("enabled", true);
+    let hold_suspect = section.flag("hold_suspect", false);
     Some(SubscriberConfig {
         name: name?,
         url: url?,
@@ -158,6 +162,7 @@ fn read(
         headers,
         proxy,
         enabled,
+        hold_suspect,
         allow_private,
         allow_http,
     })

@@ -22,7 +22,7 @@ pub struct Rules<'a> {
 pub struct Failure {
     /// The number of the attempt that failed, from 1.
     pub attempt: u32,
-    /// When the delivery was made.
+    /// When the delivery was made, or released where it was held.
     pub created: UnixMs,
     /// When the attempt ended.
     pub now: UnixMs,

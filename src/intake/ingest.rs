@@ -351,10 +351,12 @@ impl Kept {
             let reply = prepared.reply(group, occurrence, gateway);
             let wanting =
                 known.subscribers.iter().enumerate().filter(|(_, (_, route))| route.wants(&reply));
+            let holding = wanting.clone().filter(|(_, (_, route))| route.holds(&reply));
             self.replies.push(NewReply {
                 identity: group.identity,
                 event: event::reply_received(&reply),
                 subscribers: wanting.map(|(index, _)| index).collect(),
+                held: holding.map(|(index, _)| index).collect(),
                 reply,
             });
         }

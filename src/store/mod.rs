@@ -4,6 +4,7 @@
 //! The store decides nothing: where an act depends on what is known, it is handed the decision
 //! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
 
+mod by_hand;
 pub mod delivery;
 pub mod error;
 pub mod hour;

@@ -277,6 +277,8 @@ pub struct NewReply {
     pub event: String,
     /// The subscribers that want it, as indexes into those that are known.
     pub subscribers: Vec<usize>,
+    /// Those among them whose delivery waits until somebody releases it.
+    pub held: Vec<usize>,
 }
 
 /// Something to tell beside replies, and who is told.

@@ -11,6 +11,7 @@ mod check;
 mod cli;
 mod cuts;
 mod damage;
+mod deliveries;
 mod delivery;
 mod flaky;
 mod forty;

@@ -154,6 +154,7 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         headers: Vec::new(),
         proxy: None,
         enabled: true,
+        hold_suspect: false,
         allow_private: true,
         allow_http: true,
     })

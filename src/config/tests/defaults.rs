@@ -48,6 +48,7 @@ fn rendered(config: &Config) -> String {
             headers,
             proxy,
             enabled,
+            hold_suspect,
             allow_private,
             allow_http,
         } = subscriber;
@@ -56,7 +57,7 @@ fn rendered(config: &Config) -> String {
             headers.iter().map(|(name, value)| (name, value.expose_secret())).collect();
         writeln!(text, "{name:?} {url} {keys:?} {format:?} {accounts:?} {events:?}").unwrap();
         writeln!(text, "{retry:?} {give_up:?} {timeout:?} {concurrency} {headers:?}").unwrap();
-        writeln!(text, "{proxy:?} {enabled} {allow_private} {allow_http}").unwrap();
+        writeln!(text, "{proxy:?} {enabled} {hold_suspect} {allow_private} {allow_http}").unwrap();
     }
     text
 }
@@ -87,7 +88,7 @@ RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombsto
 Plain Nightly
 "crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] Standard [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
-None true false false
+None true false false false
 "#;
     assert_eq!(rendered(&parse(EXAMPLE).unwrap()), expected);
 }
@@ -179,6 +180,7 @@ fn every_key_can_be_set() {
         headers = { X-B = "2", authorization = { env = "REPLYD_PASSWORD" } }
         proxy = "http://proxy:3128"
         enabled = false
+        hold_suspect = true
         allow_private = true
         "#,
     )
@@ -193,7 +195,7 @@ Hour Hourly
 Plain Nightly
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] Standard ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
-PROXY2 false true false
+PROXY2 false true true false
 "#;
     let id_key = IdKey::from_secret(b"sixteen bytes ok");
     let [one, two] = [&config.accounts[0].proxy, &config.subscribers[0].proxy];

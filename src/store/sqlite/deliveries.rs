@@ -20,7 +20,7 @@ pub(crate) fn claim(
 ) -> Result<Vec<Claim>, StoreError> {
     // A delivery whose sender died is due when its lease has ended.
     let mut due = connection.prepare_cached(
-        "SELECT delivery.id, lease + 1, event.id, event.body, trigger, created_ms, attempts + 1
+        "SELECT delivery.id, lease + 1, event.id, event.body, trigger, coalesce(released_ms, created_ms), attempts + 1
          FROM delivery JOIN event ON event.seq = event_seq
          WHERE subscriber = ?1 AND due_ms <= ?2 AND state IN ('waiting', 'sending')
          ORDER BY due_ms, delivery.id LIMIT ?3",
@@ -47,7 +47,7 @@ pub(crate) fn claim(
     Ok(claims)
 }
 
-fn trigger(name: &str) -> Option<Trigger> {
+pub(super) fn trigger(name: &str) -> Option<Trigger> {
     Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == name)
 }
 

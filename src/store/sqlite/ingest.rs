@@ -8,6 +8,7 @@ use crate::clock::Moment;
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::reply::{Identity, Mobile, Suspicion};
+use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
 use crate::store::hour::{HourChange, HourState};
 use crate::store::read::{
@@ -303,10 +304,14 @@ fn keep_reply(
     let event = connection.last_insert_rowid();
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-         VALUES (?1, ?2, 'auto', 'waiting', ?3, ?3)",
+         VALUES (?1, ?2, 'auto', ?4, ?3, ?3)",
     )?;
-    for subscriber in new.subscribers.iter().filter_map(|index| subscribers.get(*index)) {
-        deliver.execute(params![subscriber, event, now.0])?;
+    for index in &new.subscribers {
+        let state =
+            if new.held.contains(index) { DeliveryState::Held } else { DeliveryState::Waiting };
+        if let Some(subscriber) = subscribers.get(*index) {
+            deliver.execute(params![subscriber, event, now.0, state.as_str()])?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The embedded engine. SQL stands in this folder and nowhere else.
 
 pub(crate) mod accounts;
+pub(crate) mod by_hand;
 pub(crate) mod deliveries;
 pub(crate) mod engine;
 pub(crate) mod figures;
