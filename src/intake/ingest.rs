@@ -186,10 +186,10 @@ impl Prepared {
     #[must_use]
     pub fn questions(&self) -> Questions {
         let cut = self.cut_last.and_then(|place| self.groups.get(place));
-        Questions {
-            identities: self.groups.iter().map(|group| group.identity).collect(),
-            gateway: cut.and_then(|group| group.gateways.last().cloned()),
-        }
+        let mut identities: Vec<_> = self.groups.iter().map(|group| group.identity).collect();
+        // In the order of the store's key: neighbours are found together.
+        identities.sort_unstable();
+        Questions { identities, gateway: cut.and_then(|group| group.gateways.last().cloned()) }
     }
 
     /// Decides what to keep.

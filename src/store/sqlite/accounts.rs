@@ -100,7 +100,8 @@ fn to_json(settings: &AccountSettings) -> Result<String, StoreError> {
     serde_json::to_string(&stored).map_err(conversion)
 }
 
-fn conversion(error: serde_json::Error) -> StoreError {
+/// What could not be written as JSON.
+pub(super) fn conversion(error: serde_json::Error) -> StoreError {
     StoreError::Other(rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 

@@ -1,5 +1,6 @@
 //! Taking in: the questions answered and what was decided kept, in one transaction.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,7 +16,7 @@ use crate::store::read::{
     Ingested, Known, Missed, NewEvent, NewReply, Outcome, Questions, ReadId, Source, Standing,
     Tally, WaitingRecord,
 };
-use crate::store::sqlite::accounts::routes;
+use crate::store::sqlite::accounts::{conversion, routes};
 use crate::store::sqlite::hours;
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, Hour, UnixMs};
@@ -46,9 +47,8 @@ pub(crate) fn take_in(
     let refusals = known.refusals;
     let outcome = decide(known);
     keep_tallies(connection, &facts, &outcome)?;
-    for new in &outcome.replies {
-        keep_reply(connection, facts.read, new, &subscribers, now.unix)?;
-    }
+    put_replies(connection, facts.read, &outcome.replies, now.unix)?;
+    put_events(connection, &outcome.replies, &subscribers, now.unix)?;
     keep_hours(connection, &facts, &outcome.hours)?;
     keep_events(connection, &outcome.events, &subscribers, now.unix)?;
     match source {
@@ -115,11 +115,7 @@ fn answer(
     now: UnixMs,
 ) -> Result<Known, StoreError> {
     let mut known = Known { subscribers: routes(connection)?, ..Known::default() };
-    for identity in &questions.identities {
-        if let Some(tally) = tally(connection, identity)? {
-            known.tallies.insert(*identity, tally);
-        }
-    }
+    known.tallies = tallies(connection, &questions.identities)?;
     if let Some(gateway) = &questions.gateway {
         known.gateway_known = connection
             .prepare_cached("SELECT 1 FROM reply WHERE account = ?1 AND gateway = ?2 LIMIT 1")?
@@ -222,17 +218,23 @@ fn missed(connection: &Connection, facts: &Facts, now: UnixMs) -> Result<Missed,
     Ok(Missed { reads, replies, told: told.map(UnixMs) })
 }
 
-fn tally(connection: &Connection, identity: &Identity) -> Result<Option<Tally>, StoreError> {
-    let counts = connection
-        .prepare_cached("SELECT plain, seen FROM tally WHERE identity = ?1")?
-        .query_row([identity.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((plain, seen)) = counts else { return Ok(None) };
-    let mut statement = connection
+fn tallies(
+    connection: &Connection,
+    identities: &[Identity],
+) -> Result<HashMap<Identity, Tally>, StoreError> {
+    let mut counts =
+        connection.prepare_cached("SELECT plain, seen FROM tally WHERE identity = ?1")?;
+    let mut gateways = connection
         .prepare_cached("SELECT gateway FROM reply WHERE identity = ?1 ORDER BY occurrence")?;
-    let gateways =
-        statement.query_map([identity.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(Some(Tally { plain, seen, gateways }))
+    let mut tallies = HashMap::new();
+    for identity in identities {
+        let counted = counts.query_row([identity.0], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((plain, seen)) = counted.optional()? else { continue };
+        let gateways =
+            gateways.query_map([identity.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        tallies.insert(*identity, Tally { plain, seen, gateways });
+    }
+    Ok(tallies)
 }
 
 fn copies_of_hour(
@@ -258,7 +260,10 @@ fn keep_tallies(
         "INSERT INTO tally (identity, account, hour, plain, seen) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (identity) DO UPDATE SET plain = excluded.plain, seen = excluded.seen",
     )?;
-    for (identity, hour, tally) in &outcome.tallies {
+    // In the order of the key: neighbours lie on one page.
+    let mut tallies: Vec<_> = outcome.tallies.iter().collect();
+    tallies.sort_unstable_by_key(|(identity, ..)| *identity);
+    for (identity, hour, tally) in tallies {
         statement.execute(params![
             identity.0,
             facts.account,
@@ -270,49 +275,85 @@ fn keep_tallies(
     Ok(())
 }
 
-fn keep_reply(
+fn put_replies(
     connection: &Connection,
     read: ReadId,
-    new: &NewReply,
-    subscribers: &[String],
+    replies: &[NewReply],
     now: UnixMs,
 ) -> Result<(), StoreError> {
-    let reply = &new.reply;
-    connection.prepare_cached(
+    let mut put = connection.prepare_cached(
         "INSERT INTO reply (id, identity, occurrence, account, mobile, replied_at, content, content_raw, gateway,
                             suspect, extension, read_id, kept_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    )?
-    .execute(params![
-        reply.id.as_str(),
-        new.identity.0,
-        reply.occurrence,
-        reply.account,
-        reply.mobile.as_str(),
-        reply.replied_at.unix_seconds(),
-        reply.content,
-        reply.content_raw,
-        reply.gateway,
-        reply.suspect.map(Suspicion::as_str),
-        reply.extension,
-        read.0,
-        now.0,
-    ])?;
-    connection
-        .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![reply.id.as_str(), EventType::ReplyReceived.as_str(), new.event])?;
-    let event = connection.last_insert_rowid();
-    let mut deliver = connection.prepare_cached(
-        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-         VALUES (?1, ?2, 'auto', ?4, ?3, ?3)",
     )?;
-    for index in &new.subscribers {
-        let state =
-            if new.held.contains(index) { DeliveryState::Held } else { DeliveryState::Waiting };
-        if let Some(subscriber) = subscribers.get(*index) {
-            deliver.execute(params![subscriber, event, now.0, state.as_str()])?;
+    for NewReply { reply, identity, .. } in replies {
+        put.execute(params![
+            reply.id.as_str(),
+            identity.0,
+            reply.occurrence,
+            reply.account,
+            reply.mobile.as_str(),
+            reply.replied_at.unix_seconds(),
+            reply.content,
+            reply.content_raw,
+            reply.gateway,
+            reply.suspect.map(Suspicion::as_str),
+            reply.extension,
+            read.0,
+            now.0,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Puts the replies' events, and each to those who want it.
+fn put_events(
+    connection: &Connection,
+    replies: &[NewReply],
+    subscribers: &[String],
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    let mut put =
+        connection.prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?;
+    let mut waiting = vec![Vec::new(); subscribers.len()];
+    let mut held = waiting.clone();
+    for new in replies {
+        let event_type = EventType::ReplyReceived.as_str();
+        let event = put.insert(params![new.reply.id.as_str(), event_type, new.event])?;
+        for index in &new.subscribers {
+            let events = if new.held.contains(index) { &mut held } else { &mut waiting };
+            if let Some(events) = events.get_mut(*index) {
+                events.push(event);
+            }
         }
     }
+    for (events, state) in [(&waiting, DeliveryState::Waiting), (&held, DeliveryState::Held)] {
+        for (subscriber, events) in subscribers.iter().zip(events) {
+            put_deliveries(connection, subscriber, events, state, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a subscriber's deliveries by one statement: what SQLite sets up to check a row is then
+/// set up once, not for each.
+fn put_deliveries(
+    connection: &Connection,
+    subscriber: &str,
+    events: &[i64],
+    state: DeliveryState,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let events = serde_json::to_string(events).map_err(conversion)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+             SELECT ?1, value, 'auto', ?4, ?3, ?3 FROM json_each(?2)",
+        )?
+        .execute(params![subscriber, events, now.0, state.as_str()])?;
     Ok(())
 }
 
