@@ -116,8 +116,8 @@ pub(crate) fn open_ids(
     now: &Moment,
 ) -> Result<Vec<ReadId>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM read WHERE account = ?1 AND (state = 'received'
-            OR state = 'started' AND (deadline_boot != ?2 OR deadline_boot_ms < ?3)) ORDER BY id",
+        "SELECT id FROM read INDEXED BY read_open WHERE account = ?1 AND state IN ('started', 'received')
+            AND (state = 'received' OR deadline_boot != ?2 OR deadline_boot_ms < ?3) ORDER BY id",
     )?;
     let ids = statement
         .query_map(params![account, &*now.boot, now.boot_ms], |row| row.get(0).map(ReadId))?;
@@ -197,18 +197,25 @@ pub(crate) fn view(
         .optional()?;
     // Fewest tries first, then the newest; but the hour that still runs, once tried, comes behind
     // those that are over: reading it again and again settles nothing and starves them. An hour to
-    // come was owed by a clock that was wrong: it waits until it is there.
+    // come was owed by a clock that was wrong: it waits until it is there. The index is named
+    // because SQLite, left to itself, looks at every hour that there ever was.
     let current = now.unix.beijing().hour();
     let owed = connection
         .prepare_cached(
-            "SELECT hour FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2 AND hour <= ?3 + 1
+            "SELECT hour FROM hour INDEXED BY hour_owed
+             WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2 AND hour <= ?3 + 1
              ORDER BY tries > 0 AND hour >= ?3, tries, hour DESC LIMIT 1",
         )?
         .query_row(params![account, now.unix.0, current.number()], |row| row.get(0))
         .optional()?;
     let next_owed = connection
-        .prepare_cached("SELECT min(not_before_ms) FROM hour WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2 AND hour <= ?3 + 1")?
-        .query_row(params![account, now.unix.0, current.number()], |row| row.get::<_, Option<i64>>(0))?;
+        .prepare_cached(
+            "SELECT min(not_before_ms) FROM hour INDEXED BY hour_owed
+             WHERE account = ?1 AND state = 'owed' AND not_before_ms > ?2 AND hour <= ?3 + 1",
+        )?
+        .query_row(params![account, now.unix.0, current.number()], |row| {
+            row.get::<_, Option<i64>>(0)
+        })?;
     let standing = connection
         .prepare_cached(
             "SELECT refused_until_ms, refused_status, reconciled_hour FROM account WHERE name = ?1",
