@@ -58,8 +58,7 @@ fn settings() -> AccountSettings {
         number: None,
         min_interval: INTERVAL,
         recover: Duration::from_hours(24),
-        // Nothing here is a pause in reading.
-        schedule: "0 0 0 1 1 *".to_owned(),
+        schedule: "0 */10 * * * *".to_owned(),
     }
 }
 
@@ -170,14 +169,14 @@ impl World {
         let before: Vec<usize> = held.keys().map(|text| self.count(*text)).collect();
         let verdict = self.take_in(source, prepared, &verified).await;
         self.learn().await;
-        if verdict != Some(Verdict::Proven) {
-            assert!(verified.lock().unwrap().is_empty());
-        } else if self.asked[&read].hour.is_some() {
-            self.check_hour(read, &verified);
-        } else {
-            for ((text, held), before) in held.into_iter().zip(before) {
-                self.excuse_pairing(text, held - (self.count(text) - before));
+        match verdict {
+            _ if self.asked[&read].hour.is_some() => self.check_hour(read, verdict, &verified),
+            Some(Verdict::Proven) => {
+                for ((text, held), before) in held.into_iter().zip(before) {
+                    self.excuse_pairing(text, held - (self.count(text) - before));
+                }
             }
+            _ => {}
         }
     }
 
@@ -222,23 +221,21 @@ impl World {
         ingested.unwrap().map(|ingested| ingested.verdict)
     }
 
-    /// The owed hour whose turn it is, or when there will be one.
-    pub(super) async fn owed(&mut self) -> Option<Hour> {
-        loop {
-            let view = self.store.view(ACCOUNT, ReadMode::Plain, self.now.clone()).await.unwrap();
-            match (view.owed, view.next_owed) {
-                (None, Some(later)) => self.pass(later.since(self.now.unix)),
-                (owed, _) => return owed,
-            }
-        }
+    /// The owed hour whose turn it is now, if there is one, and whether any will be.
+    pub(super) async fn owed(&self) -> (Option<Hour>, bool) {
+        let view = self.store.view(ACCOUNT, ReadMode::Plain, self.now.clone()).await.unwrap();
+        (view.owed, view.next_owed.is_some())
     }
 
     /// A proven read of an hour showed all that it held; it verified it only if that is all.
-    fn check_hour(&self, read: ReadId, verified: &Verified) {
+    fn check_hour(&self, read: ReadId, verdict: Option<Verdict>, verified: &Verified) {
         let asked = &self.asked[&read];
         for (text, held) in &asked.held {
             let told = self.count(*text);
-            assert!(told >= *held, "{text:?}: {told} told of {held}");
+            assert!(
+                verdict != Some(Verdict::Proven) || told >= *held,
+                "{text:?}: {told} told of {held}"
+            );
         }
         for hour in verified.lock().unwrap().iter() {
             assert_eq!(Some(*hour), asked.hour);
@@ -255,6 +252,9 @@ impl World {
         let claims = self.store.claim("crm", self.now.unix, lease_end, 1_000).await.unwrap();
         for claim in claims {
             let event: serde_json::Value = serde_json::from_str(&claim.body).unwrap();
+            if event["type"] != "reply.received" {
+                continue;
+            }
             let data = &event["data"];
             assert_eq!(data["id"], claim.event_id);
             let text = text_of(data);
