@@ -171,8 +171,10 @@ fn well_formed_records_come_through(bytes: &[u8]) {
     }
 }
 
-/// Whether a content is one that nothing can tell from the end of a record.
+/// Whether a content is one that nothing can tell from the end of a record, with the `||` before
+/// it.
 fn holds_an_end(content: &[u8]) -> bool {
+    let content = [b"||", content].concat();
     let shape = b"||dddd-dd-dd dd:dd:dd||";
     content.windows(shape.len()).enumerate().any(|(at, window)| {
         let is_date = window.iter().zip(shape).all(|(byte, want)| match want {
