@@ -49,6 +49,8 @@ pub(super) struct World {
     ids: BTreeSet<String>,
     /// The gateway numbers that a cut made shorter.
     cut_numbers: BTreeMap<Text, Vec<String>>,
+    /// The copies summed over proven plain reads.
+    disjoint: BTreeMap<Text, usize>,
     /// How many copies may be told with another copy's gateway number.
     loosely_paired: BTreeMap<Text, usize>,
 }
@@ -80,6 +82,7 @@ impl World {
             told: BTreeMap::new(),
             ids: BTreeSet::new(),
             cut_numbers: BTreeMap::new(),
+            disjoint: BTreeMap::new(),
             loosely_paired: BTreeMap::new(),
         }
     }
@@ -173,6 +176,10 @@ impl World {
             _ if self.asked[&read].hour.is_some() => self.check_hour(read, verdict, &verified),
             Some(Verdict::Proven) => {
                 for ((text, held), before) in held.into_iter().zip(before) {
+                    // The same words in two proven reads are two replies, at once.
+                    let disjoint = self.disjoint.entry(text).or_default();
+                    *disjoint += held;
+                    assert!(self.told[&text].len() >= *disjoint, "{text:?}: {disjoint} came");
                     self.excuse_pairing(text, held - (self.count(text) - before));
                 }
             }
