@@ -18,6 +18,7 @@ const BEIJING: Offset = Offset::constant(8);
 const BEIJING_SECONDS: i64 = 8 * 3600;
 const HOUR_SECONDS: i64 = 3600;
 const HOUR_MS: i64 = HOUR_SECONDS * 1000;
+const DAY_HOURS: i64 = 24;
 
 /// An instant of the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,14 @@ pub struct BeijingTime(i64);
 #[error("not {expected}")]
 pub struct ParseTimeError {
     expected: &'static str,
+}
+
+impl ParseTimeError {
+    /// For a text that should have been this.
+    #[must_use]
+    pub fn expected(expected: &'static str) -> Self {
+        Self { expected }
+    }
 }
 
 impl BeijingTime {
@@ -161,6 +170,12 @@ impl Hour {
         UnixMs(self.start().unix_ms().0 + HOUR_MS)
     }
 
+    /// The day in which it lies.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(self.0.div_euclid(DAY_HOURS))
+    }
+
     /// Every hour from this one to `last`, both included; none when `last` is earlier.
     pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
         (self.0..=last.0).map(Self)
@@ -185,6 +200,63 @@ impl FromStr for Hour {
         beijing_seconds("%Y-%m-%d_%H:%M:%S", &whole)
             .map(|seconds| BeijingTime(seconds).hour())
             .ok_or(error)
+    }
+}
+
+/// A day of Beijing's calendar.
+///
+/// `Display` is `2008-05-27`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    /// The day so many days before.
+    #[must_use]
+    pub fn before(self, days: u16) -> Self {
+        Self(self.0 - i64::from(days))
+    }
+
+    /// How many days from this one to `last`, both included; none when `last` is earlier.
+    #[must_use]
+    pub fn count_to(self, last: Self) -> i64 {
+        (last.0 - self.0 + 1).max(0)
+    }
+
+    /// Its hours, in their order.
+    pub fn hours(self) -> impl Iterator<Item = Hour> {
+        self.first_hour().through(self.last_hour())
+    }
+
+    /// Its hour 00.
+    #[must_use]
+    pub fn first_hour(self) -> Hour {
+        Hour(self.0 * DAY_HOURS)
+    }
+
+    /// Its hour 23.
+    #[must_use]
+    pub fn last_hour(self) -> Hour {
+        Hour(self.0 * DAY_HOURS + DAY_HOURS - 1)
+    }
+
+    /// Every day from this one to `last`, both included.
+    pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
+        (self.0..=last.0).map(Self)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first_hour().start().civil().strftime("%Y-%m-%d"))
+    }
+}
+
+impl FromStr for Day {
+    type Err = ParseTimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hour = format!("{text}_00").parse::<Hour>();
+        hour.map(Hour::day).map_err(|_| ParseTimeError { expected: "a day like 2008-05-27" })
     }
 }
 
@@ -270,6 +342,22 @@ mod tests {
         );
         for wrong in ["2008-05-27_24", "2008-05-27 14", "2008-13-27_14", "2008-05-27_1"] {
             assert!(wrong.parse::<Hour>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn days_are_beijing_days() {
+        let day: Day = "2008-03-01".parse().unwrap();
+        assert_eq!(day.first_hour().to_string(), "2008-03-01_00");
+        assert_eq!(day.last_hour().to_string(), "2008-03-01_23");
+        assert_eq!(day.hours().count(), 24);
+        assert!(day.hours().all(|hour| hour.day() == day));
+        assert_eq!(day.before(1).to_string(), "2008-02-29");
+        assert_eq!(day.before(1).count_to(day), 2);
+        assert_eq!(day.count_to(day.before(1)), 0);
+        assert_eq!(Hour::from_number(-1).day().to_string(), "1969-12-31");
+        for wrong in ["2008-02-30", "2008-3-1", "2008-03-01_00", ""] {
+            assert!(wrong.parse::<Day>().is_err(), "{wrong:?}");
         }
     }
 

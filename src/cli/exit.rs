@@ -13,6 +13,8 @@ pub enum Exit {
     Done = 0,
     /// Some of it failed.
     Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
     /// What was named is not there.
     NotFound = 66,
     /// The gateway cannot be reached.
@@ -41,6 +43,11 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
+    }
+
+    /// Of arguments that are right each by itself, and wrong together or at this time.
+    pub(super) fn usage(message: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, format!("error: {message}\n\nFor more information, try '--help'."))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 
 mod check;
+mod chosen;
+mod coverage;
 mod deliveries;
 mod demo;
 mod exit;
@@ -65,6 +67,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Look at deliveries, release those that are held, cancel
     Deliveries(deliveries::Arguments),
+    /// Show which hours are sure, and in which replies may be missing
+    Coverage(coverage::Arguments),
 }
 
 /// A panic tells where it was and not what: its message may quote a reply's text.
@@ -85,6 +89,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
+        Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
     };
     match done {
         Ok(exit) => exit,

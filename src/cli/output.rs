@@ -2,7 +2,7 @@
 //!
 //! A reader that has gone (`replyd … | head`) is no error of the command.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Writes a line of data.
 pub(super) fn data(line: &str) {
@@ -46,6 +46,16 @@ pub(super) fn talk(line: &str) {
 /// A count and its noun: `1 reply`, `2 replies`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A number, or a dash where there is none.
+pub(super) fn number_or_dash<T: ToString>(number: Option<T>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+/// Whether data may be coloured: on a terminal, where `NO_COLOR` is not set.
+pub(super) fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{load, output};
+use crate::cli::{chosen, load, output};
 use crate::clock::Clock;
 use crate::store::delivery::{ReplayRequest, Replayed};
 use crate::store::{OpenMode, Store};
@@ -37,11 +37,11 @@ pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, F
     let subscribers: Vec<&str> =
         config.subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
     for name in &arguments.subscribers {
-        require("subscriber", name, &subscribers)?;
+        chosen::require("subscriber", name, &subscribers)?;
     }
     let accounts: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
     if let Some(name) = &arguments.account {
-        require("account", name, &accounts)?;
+        chosen::require("account", name, &accounts)?;
     }
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let named = arguments.subscribers.iter().map(String::as_str);
@@ -76,15 +76,6 @@ pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, F
         in_words(arguments, &replayed);
     }
     Ok(Exit::Done)
-}
-
-fn require(noun: &str, name: &str, known: &[&str]) -> Result<(), Failure> {
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message = format!("replyd: no {noun} {name:?} in the configuration; there is {known}");
-    Err(Failure::new(Exit::NotFound, message))
 }
 
 fn as_json(arguments: &Arguments, replayed: &Replayed) -> serde_json::Value {

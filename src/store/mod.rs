@@ -8,6 +8,7 @@ mod by_hand;
 pub mod delivery;
 pub mod error;
 pub mod hour;
+pub mod journal;
 pub mod read;
 pub mod retention;
 pub mod slot;

@@ -9,6 +9,7 @@
 mod chance;
 mod check;
 mod cli;
+mod coverage;
 mod cuts;
 mod damage;
 mod deliveries;

@@ -250,3 +250,10 @@ pub(crate) fn query<T: rusqlite::types::FromSql>(home: &Home, sql: &str) -> T {
     let store = rusqlite::Connection::open(home.path("replyd.db")).unwrap();
     store.query_row(sql, [], |row| row.get(0)).unwrap()
 }
+
+/// Changes a home's store behind its back.
+pub(crate) fn execute(home: &Home, sql: &str) {
+    let store = rusqlite::Connection::open(home.path("replyd.db")).unwrap();
+    store.busy_timeout(PATIENCE).unwrap();
+    store.execute_batch(sql).unwrap();
+}

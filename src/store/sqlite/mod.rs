@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod hours;
 pub(crate) mod ingest;
+pub(crate) mod journal;
 pub(crate) mod probes;
 pub(crate) mod reads;
 pub(crate) mod retention;

@@ -1,0 +1,263 @@
+//! `replyd coverage`: which hours are sure, which are not, and what was kept of each.
+
+mod grid;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::coverage::grid::{Cell, Mark, Paint};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::table::{Align, Table};
+use crate::cli::{chosen, load, output};
+use crate::clock::Clock;
+use crate::store::hour::{Gap, HourRow, HourState};
+use crate::store::journal::Coverage;
+use crate::store::{OpenMode, Store};
+use crate::time::{Day, Hour, UnixMs};
+
+/// The most days shown at once: as far back as an hour is ever owed.
+const DAYS_MAX: i64 = 62;
+/// Hours given up that are listed below the grid; `--json` has all.
+const GIVEN_UP_MAX: usize = 20;
+
+/// Arguments of `coverage`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// Only this account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// The last so many days, today included (1 to 62)
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=DAYS_MAX))]
+    days: u16,
+    /// From this day on, in Beijing time: 2008-05-27
+    #[arg(long, value_name = "DAY", conflicts_with = "days")]
+    from: Option<Day>,
+    /// Up to this day, itself included [default: today]
+    #[arg(long, value_name = "DAY", requires = "from")]
+    to: Option<Day>,
+    /// Print one JSON object per account
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+An hour is
+  =  verified: the gateway, asked by `time` when the hour was over, showed all that is known of it
+  ?  owed: replies of it may be missing; it is read by `time` when the slot is free
+  !  given up: asked often enough, the gateway does not show all that is known of it
+  .  not asked for: whole reads brought what there was
+The number before the sign counts the replies that are kept of the hour.";
+
+/// What is shown of one account.
+struct Shown {
+    account: String,
+    coverage: Coverage,
+    gaps: Vec<Gap>,
+    rows: HashMap<Hour, HourRow>,
+    replies: HashMap<Hour, u64>,
+    current: Hour,
+}
+
+/// Shows the hours of each account.
+pub(super) async fn coverage(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    let config = load(path)?;
+    let now = Clock::system().now().unix;
+    let (first, last) = days(arguments, now)?;
+    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    let accounts = chosen::accounts(&config, &store, arguments.account.as_deref()).await?;
+    for (index, account) in accounts.into_iter().enumerate() {
+        let shown = look(&store, account, (first, last), now).await?;
+        if arguments.json {
+            output::json(&shown.as_json(first, last));
+            continue;
+        }
+        if index > 0 {
+            output::data("");
+        }
+        shown.print(first, last);
+    }
+    Ok(Exit::Done)
+}
+
+fn days(arguments: &Arguments, now: UnixMs) -> Result<(Day, Day), Failure> {
+    let today = now.beijing().hour().day();
+    let last = arguments.to.unwrap_or(today);
+    let first = arguments.from.unwrap_or_else(|| today.before(arguments.days.saturating_sub(1)));
+    match first.count_to(last) {
+        0 => Err(Failure::usage(format!("--from {first} is after {last}"))),
+        count if count > DAYS_MAX => Err(Failure::usage(format!(
+            "{count} days are more than {DAYS_MAX}; name a later --from or an earlier --to"
+        ))),
+        _ => Ok((first, last)),
+    }
+}
+
+async fn look(
+    store: &Store,
+    account: String,
+    (first, last): (Day, Day),
+    now: UnixMs,
+) -> Result<Shown, Failure> {
+    let (first, last) = (first.first_hour(), last.last_hour());
+    let rows = store.hours(&account, first, last).await?;
+    Ok(Shown {
+        coverage: store.coverage(&account).await?,
+        gaps: store.gaps(&account).await?,
+        rows: rows.into_iter().map(|row| (row.hour, row)).collect(),
+        replies: store.replies_by_hour(&account, first, last).await?.into_iter().collect(),
+        current: now.beijing().hour(),
+        account,
+    })
+}
+
+impl Shown {
+    fn cell(&self, hour: Hour) -> Cell {
+        let replies = self.replies.get(&hour).copied().unwrap_or_default();
+        let mark = match self.rows.get(&hour).map(|row| row.state) {
+            Some(HourState::Owed) => Mark::Owed,
+            Some(HourState::Verified) => Mark::Verified,
+            Some(HourState::GivenUp) => Mark::GivenUp,
+            None if hour > self.current && replies == 0 => Mark::ToCome,
+            None => Mark::Nothing,
+        };
+        Cell { mark, replies }
+    }
+
+    fn print(&self, first: Day, last: Day) {
+        output::data(&format!("{}: {first} to {last}, hours in Beijing time", self.account));
+        output::data("");
+        let days: Vec<(Day, Vec<Cell>)> = first
+            .through(last)
+            .map(|day| (day, day.hours().map(|hour| self.cell(hour)).collect()))
+            .collect();
+        let paint = if output::is_coloured() { Paint::Coloured } else { Paint::Plain };
+        for line in grid::lines(&days, paint) {
+            output::data(&line);
+        }
+        output::data("");
+        output::data(grid::LEGEND);
+        self.print_owed();
+        self.print_given_up();
+        if let Some(told) = self.coverage.second_reader {
+            output::data("");
+            output::data(&format!(
+                "Another program seems to read this account's replies too; last told at {}",
+                told.beijing()
+            ));
+        }
+    }
+
+    fn print_owed(&self) {
+        output::data("");
+        if self.coverage.owed == 0 {
+            output::data("Nothing is owed.");
+            return;
+        }
+        let owed = usize::try_from(self.coverage.owed).unwrap_or(usize::MAX);
+        let hours = output::count(owed, "hour is", "hours are");
+        output::data(&format!("{hours} owed, and read by `time` when the slot is free."));
+        if self.gaps.is_empty() {
+            output::data("No gap: nothing points to a lost reply.");
+            return;
+        }
+        output::data("Gaps, in which replies may be missing:");
+        let mut table = Table::new([
+            ("", Align::Left),
+            ("first hour", Align::Left),
+            ("last hour", Align::Left),
+            ("owed", Align::Right),
+            ("verified", Align::Right),
+            ("given up", Align::Right),
+            ("since read", Align::Right),
+        ]);
+        for gap in &self.gaps {
+            table.row([
+                String::new(),
+                gap.first.to_string(),
+                gap.last.to_string(),
+                gap.owed.to_string(),
+                gap.verified.to_string(),
+                gap.given_up.to_string(),
+                gap.id.to_string(),
+            ]);
+        }
+        table.print();
+    }
+
+    fn print_given_up(&self) {
+        let mut given_up: Vec<&HourRow> =
+            self.rows.values().filter(|row| row.state == HourState::GivenUp).collect();
+        if given_up.is_empty() {
+            return;
+        }
+        given_up.sort_by_key(|row| std::cmp::Reverse(row.hour));
+        output::data("");
+        output::data("Given up: the copies that the gateway showed last, and those known then:");
+        let mut table = Table::new([
+            ("", Align::Left),
+            ("hour", Align::Left),
+            ("showed", Align::Right),
+            ("known", Align::Right),
+            ("tries", Align::Right),
+            ("cause", Align::Left),
+        ]);
+        for row in given_up.iter().take(GIVEN_UP_MAX) {
+            table.row([
+                String::new(),
+                row.hour.to_string(),
+                output::number_or_dash(row.held),
+                output::number_or_dash(row.known),
+                row.tries.to_string(),
+                row.cause.as_str().to_owned(),
+            ]);
+        }
+        table.print();
+        if given_up.len() > GIVEN_UP_MAX {
+            output::data(&format!("  and {} more", given_up.len() - GIVEN_UP_MAX));
+        }
+    }
+
+    fn as_json(&self, first: Day, last: Day) -> serde_json::Value {
+        let hours = first.first_hour().through(last.last_hour());
+        let shown = hours.filter(|hour| self.cell(*hour).mark != Mark::ToCome);
+        json!({
+            "account": self.account,
+            "from": first.to_string(),
+            "to": last.to_string(),
+            "hours": shown.map(|hour| self.hour_as_json(hour)).collect::<Vec<_>>(),
+            "owed": self.coverage.owed,
+            "gaps": self.gaps.iter().map(gap_as_json).collect::<Vec<_>>(),
+            "second_reader_told_at": self.coverage.second_reader.map(|told| told.beijing().rfc3339()),
+        })
+    }
+
+    fn hour_as_json(&self, hour: Hour) -> serde_json::Value {
+        let row = self.rows.get(&hour);
+        let owed = row.filter(|row| row.state == HourState::Owed);
+        json!({
+            "hour": hour.to_string(),
+            "state": row.map_or("nothing", |row| row.state.as_str()),
+            "cause": row.map(|row| row.cause.as_str()),
+            "replies": self.replies.get(&hour).copied().unwrap_or_default(),
+            "held": row.and_then(|row| row.held),
+            "known": row.and_then(|row| row.known),
+            "tries": row.map_or(0, |row| row.tries),
+            "next_try_at": owed.map(|row| row.not_before.beijing().rfc3339()),
+            "verified_at": row.and_then(|row| row.verified).map(|at| at.beijing().rfc3339()),
+        })
+    }
+}
+
+fn gap_as_json(gap: &Gap) -> serde_json::Value {
+    json!({
+        "read": gap.id.0,
+        "first": gap.first.to_string(),
+        "last": gap.last.to_string(),
+        "owed": gap.owed,
+        "verified": gap.verified,
+        "given_up": gap.given_up,
+    })
+}
