@@ -8,9 +8,11 @@ mod demo;
 mod exit;
 mod output;
 mod poll;
+mod reads;
 mod replay;
 mod run;
 mod signals;
+mod since;
 mod table;
 
 use std::path::PathBuf;
@@ -69,6 +71,8 @@ enum Command {
     Deliveries(deliveries::Arguments),
     /// Show which hours are sure, and in which replies may be missing
     Coverage(coverage::Arguments),
+    /// The journal of what was read
+    Reads(reads::Arguments),
 }
 
 /// A panic tells where it was and not what: its message may quote a reply's text.
@@ -90,6 +94,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
+        Command::Reads(arguments) => reads::reads(&config, &arguments).await,
     };
     match done {
         Ok(exit) => exit,

@@ -2,11 +2,20 @@
 //!
 //! A reader that has gone (`replyd … | head`) is no error of the command.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Writes a line of data.
 pub(super) fn data(line: &str) {
-    drop(writeln!(std::io::stdout(), "{line}"));
+    drop(writeln!(io::stdout(), "{line}"));
+}
+
+/// Writes bytes of data as they are, all of them.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Writes a line of JSON, in which whatever is not simply seen is escaped: it may stand on a
@@ -40,7 +49,7 @@ pub(super) fn is_seen(letter: char) -> bool {
 
 /// Writes a line of talk.
 pub(super) fn talk(line: &str) {
-    drop(writeln!(std::io::stderr(), "{line}"));
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// A count and its noun: `1 reply`, `2 replies`.
@@ -48,14 +57,14 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A number, or a dash where there is none.
-pub(super) fn number_or_dash<T: ToString>(number: Option<T>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+/// What there is, or a dash.
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// Whether data may be coloured: on a terminal, where `NO_COLOR` is not set.
 pub(super) fn is_coloured() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 #[cfg(test)]

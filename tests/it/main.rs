@@ -21,6 +21,7 @@ mod intake;
 mod kill;
 mod outage;
 mod poll;
+mod reads;
 mod receiver;
 mod replay;
 mod subscribers;

@@ -208,8 +208,8 @@ impl Shown {
             table.row([
                 String::new(),
                 row.hour.to_string(),
-                output::number_or_dash(row.held),
-                output::number_or_dash(row.known),
+                output::or_dash(row.held),
+                output::or_dash(row.known),
                 row.tries.to_string(),
                 row.cause.as_str().to_owned(),
             ]);

@@ -1,0 +1,72 @@
+//! `replyd reads`: the journal of what was read, and its bodies parsed again.
+
+mod list;
+mod show;
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::store::journal::JournalRow;
+use crate::time::{Hour, UnixMs};
+
+/// Arguments of `reads`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the last reads, newest first
+    List(list::Arguments),
+    /// Show everything about one read; its body only with --raw
+    Show(show::Arguments),
+}
+
+/// Runs the command that the arguments name.
+pub(super) async fn reads(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.command {
+        Command::List(arguments) => list::list(path, arguments).await,
+        Command::Show(arguments) => show::show(path, arguments).await,
+    }
+}
+
+/// What was read: the box, or an hour by `time`.
+fn kind(hour: Option<Hour>) -> String {
+    hour.map_or_else(|| "plain".to_owned(), |hour| hour.to_string())
+}
+
+/// How far a read is trusted, with the reason where it is not.
+fn verdict(row: &JournalRow) -> String {
+    match (&row.verdict, &row.reason) {
+        (Some(verdict), Some(reason)) => format!("{verdict} ({reason})"),
+        (Some(verdict), None) => verdict.clone(),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+/// A read as JSON, by the names that `poll` gives it too.
+fn as_json(row: &JournalRow) -> serde_json::Value {
+    let time = |at: UnixMs| at.beijing().rfc3339();
+    serde_json::json!({
+        "read": row.id.0,
+        "account": row.account,
+        "began_at": time(row.started),
+        "ended_at": row.ended.map(time),
+        "hour": row.hour.map(|hour| hour.to_string()),
+        "state": row.state,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "status": row.status.map(|status| status.0),
+        "http_status": row.http_status,
+        "ending": row.ending,
+        "error": row.error,
+        "records": row.records,
+        "faults": row.faults,
+        "new": row.new,
+        "body_bytes": row.body_bytes,
+    })
+}

@@ -1,0 +1,58 @@
+//! Since when a command looks.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::time::{Day, Hour, ParseTimeError, UnixMs, parse_duration};
+
+/// Since when: a while ago (`24h`), a day (`2008-05-27`) or an hour (`2008-05-27_12`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    Ago(Duration),
+    At(UnixMs),
+}
+
+impl Since {
+    /// The instant, seen from now.
+    pub(super) fn instant(self, now: UnixMs) -> UnixMs {
+        match self {
+            Self::Ago(span) => now.before(span),
+            Self::At(instant) => instant,
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = ParseTimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let day = text.parse::<Day>().map(Day::first_hour);
+        if let Ok(hour) = day.or_else(|_| text.parse::<Hour>()) {
+            return Ok(Self::At(hour.start().unix_ms()));
+        }
+        let expected = "a duration like 24h, a day like 2008-05-27 or an hour like 2008-05-27_12";
+        parse_duration(text).map(Self::Ago).map_err(|_| ParseTimeError::expected(expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_while_ago_a_day_or_an_hour() {
+        let at = |text: &str| text.parse::<crate::time::BeijingTime>().unwrap().unix_ms();
+        let now = at("2026-11-22 10:30:00");
+        for (text, expected) in [
+            ("90m", "2026-11-22 09:00:00"),
+            ("1d", "2026-11-21 10:30:00"),
+            ("2026-11-01", "2026-11-01 00:00:00"),
+            ("2026-11-01_09", "2026-11-01 09:00:00"),
+        ] {
+            assert_eq!(text.parse::<Since>().unwrap().instant(now), at(expected), "{text}");
+        }
+        for wrong in ["", "yesterday", "2026-11-31", "2026-11-01_24", "10"] {
+            assert!(wrong.parse::<Since>().is_err(), "{wrong:?}");
+        }
+    }
+}
