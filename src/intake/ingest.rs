@@ -78,6 +78,16 @@ enum Kind {
     Hour(Hour),
     /// One record of an earlier read, which waited.
     Waiting,
+    /// The answer to a read, of an hour or not, that was taken in before; parsed again.
+    Again(Option<Hour>),
+}
+
+impl Kind {
+    /// Whether it has just been read: only then does it say anything of hours, of the account's
+    /// standing, or of what is to be told.
+    fn is_read(self) -> bool {
+        matches!(self, Self::Plain | Self::Hour(_))
+    }
 }
 
 struct ReadFacts {
@@ -125,6 +135,18 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
         },
         account,
     }
+}
+
+/// Parses an answer again that was taken in before, for what the version that did so missed.
+///
+/// Its copies were counted then, as plain ones or as seen. Now they count as the most seen in one
+/// body: that raises the count of a text by what was missed of it, and doubles nothing. What is
+/// known to be gone (purged or erased) has its counts still, and does not come back.
+#[must_use]
+pub fn prepare_again(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
+    let mut prepared = prepare(read, account, now);
+    prepared.read.kind = Kind::Again(read.hour);
+    prepared
 }
 
 fn fingerprint<'a>(record: &'a Record<'_>, account: &'a str) -> Fingerprint<'a> {
@@ -247,6 +269,7 @@ impl Prepared {
             number: self.account.settings.number.as_deref(),
             hour: match self.read.kind {
                 Kind::Hour(hour) => Some(hour),
+                Kind::Again(hour) => hour,
                 Kind::Plain | Kind::Waiting => None,
             },
             started: self.read.started,
@@ -266,6 +289,10 @@ impl Prepared {
     /// and is new to the account: its hour, read again, will tell the whole number.
     fn set_aside_cut_record(&mut self, known: &Known) -> Option<WaitingRecord> {
         let place = self.cut_last?;
+        if matches!(self.read.kind, Kind::Again(_)) && !known.record_waits {
+            // It waited long ago, and was kept as it is or told by its hour.
+            return None;
+        }
         let group = self.groups.get_mut(place)?;
         // An empty number says nothing: it may be the beginning of any.
         if known.gateway_known && group.gateways.last().is_some_and(|gateway| !gateway.is_empty()) {

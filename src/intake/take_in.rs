@@ -17,6 +17,15 @@ use crate::time::{Hour, format_duration, millis};
 /// Wait before an answer that broke the parser is tried again, perhaps by a newer version.
 const BROKEN_WAIT: Duration = Duration::from_mins(5);
 
+/// What becomes of what an answer holds that is parsed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is taken in.
+    Kept,
+    /// It is only told.
+    Told,
+}
+
 /// Takes in what the store holds of reads.
 #[derive(Clone)]
 pub struct TakeIn {
@@ -80,16 +89,36 @@ impl TakeIn {
         let Some(account) = self.account(&open.account).await? else { return Ok(None) };
         let (name, hour, answered) = (account.name.clone(), open.hour, open.answered);
         let now = self.clock.now().unix;
-        let parsing = tokio::task::spawn_blocking(move || ingest::prepare(&open, account, now));
-        let prepared = parsing.await.map_err(|_| {
-            self.remember_broken(read);
-            StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
-        })?;
+        let prepared = parsed(read, move || ingest::prepare(&open, account, now)).await;
+        let prepared = prepared.inspect_err(|_| self.remember_broken(read))?;
         let ingested = self.decide(Source::Read { id: read, answered }, prepared).await?;
         if let Some(ingested) = &ingested {
             tell(&name, hour, ingested);
         }
         Ok(ingested)
+    }
+
+    /// Parses the answer of a read again that was taken in before, and takes in what is new of
+    /// it: replies and their deliveries are added, and nothing is edited but the read's counts
+    /// and faults. None where its body is kept no longer, or is still to be taken in.
+    ///
+    /// # Errors
+    /// The store's own, or that the answer could not be parsed at all.
+    pub async fn reparse(
+        &self,
+        read: ReadId,
+        finding: Finding,
+    ) -> Result<Option<Ingested>, StoreError> {
+        let Some(kept) = self.store.kept_read(read).await? else { return Ok(None) };
+        let Some(account) = self.account(&kept.account).await? else { return Ok(None) };
+        let now = self.clock.now().unix;
+        let prepared = parsed(read, move || ingest::prepare_again(&kept, account, now)).await?;
+        if finding == Finding::Kept {
+            return self.decide(Source::Reparse(read), prepared).await;
+        }
+        let questions = prepared.questions();
+        let decide = move |known| prepared.decide(&known);
+        self.store.weigh(Source::Reparse(read), questions, decide, now).await
     }
 
     /// Whether a read is due for a try: one that broke the parser is tried now and then only.
@@ -117,6 +146,16 @@ impl TakeIn {
         let stored = self.store.account(name).await?;
         Ok(stored.map(|(settings, key)| Account { name: name.to_owned(), settings, key }))
     }
+}
+
+/// Runs a parser off the async threads. One that breaks takes nothing with it.
+async fn parsed(
+    read: ReadId,
+    parse: impl FnOnce() -> Prepared + Send + 'static,
+) -> Result<Prepared, StoreError> {
+    tokio::task::spawn_blocking(parse).await.map_err(|_| {
+        StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
+    })
 }
 
 /// Tells of a read in the log: nothing personal, and the reason where something is wrong.

@@ -110,6 +110,18 @@ impl Store {
         self.engine.read(move |connection| journal::body(connection, read)).await
     }
 
+    /// The reads whose answers can be parsed again: taken in, and with a body. Oldest first.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn kept_reads(
+        &self,
+        accounts: Vec<String>,
+        since: Option<UnixMs>,
+    ) -> Result<Vec<ReadId>, StoreError> {
+        self.engine.read(move |connection| journal::kept_ids(connection, &accounts, since)).await
+    }
+
     /// How many replies are kept of each hour from the first to the last; hours with none are
     /// left out.
     ///

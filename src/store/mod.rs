@@ -289,6 +289,14 @@ impl Store {
         self.engine.read(move |connection| reads::open(connection, read)).await
     }
 
+    /// One read that was taken in, to be parsed again; none where its body is kept no longer.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn kept_read(&self, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
+        self.engine.read(move |connection| reads::kept(connection, read)).await
+    }
+
     /// The account's records that have waited long enough, each with the number of its row.
     ///
     /// # Errors
@@ -319,6 +327,21 @@ impl Store {
         let ingested = self.engine.write(act).await?;
         self.changed();
         Ok(ingested)
+    }
+
+    /// What [`Store::take_in`] would come to; nothing is kept.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn weigh(
+        &self,
+        source: Source,
+        questions: Questions,
+        decide: impl FnOnce(Known) -> Outcome + Send + 'static,
+        now: UnixMs,
+    ) -> Result<Option<Ingested>, StoreError> {
+        let act = move |connection: &_| ingest::weigh(connection, source, &questions, decide, now);
+        self.engine.read(act).await
     }
 
     /// Takes the account's next probe, if one is due: nobody else makes one for `wait`.

@@ -169,6 +169,8 @@ pub enum Source {
     },
     /// A record that waited, by its row.
     Waiting(i64),
+    /// A read that was taken in and is parsed again.
+    Reparse(ReadId),
 }
 
 /// What the store is asked before it is decided what to keep.
@@ -200,6 +202,8 @@ pub struct Known {
     pub gateway_known: bool,
     /// Whether another plain read, begun or taken in earlier, brought this very body.
     pub body_seen_before: bool,
+    /// Whether the last record of the read, which is parsed again, still waits for its hour.
+    pub record_waits: bool,
     /// When the first and the last proven plain read before this one began.
     pub proven_plain: Option<(UnixMs, UnixMs)>,
     /// When the last read before this one ended that the gateway did not refuse.

@@ -1,6 +1,7 @@
 //! `replyd reads`: the journal of what was read, and its bodies parsed again.
 
 mod list;
+mod reparse;
 mod show;
 
 use std::path::Path;
@@ -24,6 +25,8 @@ enum Command {
     List(list::Arguments),
     /// Show everything about one read; its body only with --raw
     Show(show::Arguments),
+    /// Parse kept answers again with this version, and take in the replies that were missed
+    Reparse(reparse::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -31,6 +34,7 @@ pub(super) async fn reads(path: &Path, arguments: &Arguments) -> Result<Exit, Fa
     match &arguments.command {
         Command::List(arguments) => list::list(path, arguments).await,
         Command::Show(arguments) => show::show(path, arguments).await,
+        Command::Reparse(arguments) => reparse::reparse(path, arguments).await,
     }
 }
 

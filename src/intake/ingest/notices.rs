@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Prepared;
 use super::owed::Hours;
-use super::{Kind, Prepared};
 use crate::event::Notice;
 use crate::gateway::rx::FaultKind;
 use crate::intake::plan;
@@ -20,7 +20,7 @@ const ALARM_AGAIN: Duration = Duration::from_hours(24);
 impl Prepared {
     /// What the answer says of the account's standing.
     pub(super) fn standing(&self, known: &Known) -> Standing {
-        if self.read.kind == Kind::Waiting {
+        if !self.read.kind.is_read() {
             return Standing::Unknown;
         }
         match (self.status, self.verdict) {
@@ -57,7 +57,9 @@ impl Prepared {
             let (verified, given_up) = (gap.verified, gap.given_up);
             notices.push(Notice::GapClosed { first, last, verified, given_up });
         }
-        notices.extend(self.unparsed(known));
+        if self.read.kind.is_read() {
+            notices.extend(self.unparsed(known));
+        }
         notices.extend(self.second_reader(known, missed));
         notices.into_iter().map(|notice| teller.tell(notice)).collect()
     }

@@ -48,7 +48,7 @@ impl Prepared {
     }
 
     fn owed(&self, known: &Known, raised_nothing: Vec<Hour>) -> Vec<OwedHour> {
-        if self.read.kind == Kind::Waiting {
+        if !self.read.kind.is_read() {
             return Vec::new();
         }
         let doubted = Doubted {

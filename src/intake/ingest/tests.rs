@@ -426,3 +426,70 @@ fn refusals_are_told_when_they_begin_and_when_they_end() {
     assert_eq!(told(&decide(&empty, &after(0))), []);
     assert_eq!(decide(&plain(&[], Ending::Cut), &after(1)).standing, Standing::Admitted);
 }
+
+fn again(read: &OpenRead, known: &Known) -> Outcome {
+    prepare_again(read, account(), at(NOW)).decide(known)
+}
+
+#[test]
+fn an_answer_parsed_again_adds_what_was_missed_and_doubles_nothing() {
+    let body = plain(&[record("b", "1"), record("b", "2"), record("c", "1")], Ending::Announced);
+    let whole = decide(&body, &Known::default());
+    let b = whole.tallies[0].0;
+    let after = |tallies: Vec<(Identity, Tally)>| Known {
+        tallies: tallies.into_iter().collect(),
+        ..Known::default()
+    };
+    let tally = |plain, gateways: &[&str]| Tally {
+        plain,
+        seen: 0,
+        gateways: gateways.iter().map(|gateway| (*gateway).to_owned()).collect(),
+    };
+    // Nothing was missed: plain copies are not summed once more.
+    let known = after(vec![(b, tally(2, &["1", "2"])), (whole.tallies[1].0, tally(1, &["1"]))]);
+    let nothing = again(&body, &known);
+    assert!(nothing.replies.is_empty());
+    assert!(nothing.tallies.iter().all(|(_, _, tally)| tally.plain >= tally.seen));
+    // One of two equal records was missed, and another text.
+    let missed = again(&body, &after(vec![(b, tally(1, &["1"]))]));
+    assert_eq!(replies(&missed), [("b", "2", 2), ("c", "1", 1)]);
+    assert_eq!(missed.replies[0].reply.id, whole.replies[1].reply.id);
+    assert_eq!((missed.tallies[0].2.plain, missed.tallies[0].2.seen), (1, 2));
+    // Purged or erased: the counts are the tombstone.
+    let gone = after(vec![(b, tally(2, &[])), (whole.tallies[1].0, tally(1, &[]))]);
+    assert!(again(&body, &gone).replies.is_empty());
+}
+
+const RUBBISH: &str = "{&}rubbish||2026-11-22 10:20:00||1069";
+
+#[test]
+fn an_answer_parsed_again_says_nothing_of_hours_standing_or_events() {
+    let ops = Route { events: vec![EventType::RecordUnparsed], ..Route::default() };
+    let known = Known {
+        subscribers: vec![("ops".to_owned(), ops)],
+        previous_ended: Some(at("2026-11-20 10:30:00")),
+        proven_plain: Some((at("2026-11-20 10:30:00"), at("2026-11-20 10:30:00"))),
+        hour: Some(owed_row()),
+        refusals: 1,
+        ..Known::default()
+    };
+    for ending in [Ending::Announced, Ending::Cut] {
+        let rubbish = plain(&[RUBBISH.to_owned(), record("b", "1{&}")], ending);
+        let hour = OpenRead { hour: Some(owed_row().hour), ..rubbish.clone() };
+        for read in [rubbish, hour] {
+            assert!(!decide(&read, &known).hours.is_empty(), "the test shows nothing");
+            let outcome = again(&read, &known);
+            assert!(outcome.hours.is_empty() && outcome.events.is_empty() && outcome.missed == 0);
+            assert_eq!(outcome.standing, Standing::Unknown);
+            assert_eq!(outcome.replies.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_cut_last_record_is_left_waiting_only_while_it_waits() {
+    let cut = plain(&[record("b", "1069")], Ending::Cut);
+    let waits = Known { record_waits: true, ..Known::default() };
+    assert!(again(&cut, &waits).replies.is_empty());
+    assert_eq!(replies(&again(&cut, &Known::default())), [("b", "1069", 1)]);
+}

@@ -41,8 +41,9 @@ pub(crate) fn take_in(
     decide: impl FnOnce(Known) -> Outcome,
     now: &Moment,
 ) -> Result<Option<Ingested>, StoreError> {
-    let Some(facts) = facts(connection, source)? else { return Ok(None) };
-    let known = answer(connection, &facts, questions, now.unix)?;
+    let Some((facts, known)) = consider(connection, source, questions, now.unix)? else {
+        return Ok(None);
+    };
     let subscribers: Vec<String> = known.subscribers.iter().map(|(name, _)| name.clone()).collect();
     let refusals = known.refusals;
     let outcome = decide(known);
@@ -54,8 +55,41 @@ pub(crate) fn take_in(
     match source {
         Source::Read { .. } => close_read(connection, &facts, &outcome, refusals, now)?,
         Source::Waiting(id) => drop_waiting(connection, id)?,
+        Source::Reparse(_) => amend_read(connection, &facts, &outcome)?,
     }
-    Ok(Some(Ingested {
+    Ok(Some(ingested(&facts, &outcome)))
+}
+
+/// What taking this in would come to. Nothing is kept of it.
+pub(crate) fn weigh(
+    connection: &Connection,
+    source: Source,
+    questions: &Questions,
+    decide: impl FnOnce(Known) -> Outcome,
+    now: UnixMs,
+) -> Result<Option<Ingested>, StoreError> {
+    let considered = consider(connection, source, questions, now)?;
+    Ok(considered.map(|(facts, known)| ingested(&facts, &decide(known))))
+}
+
+fn consider(
+    connection: &Connection,
+    source: Source,
+    questions: &Questions,
+    now: UnixMs,
+) -> Result<Option<(Facts, Known)>, StoreError> {
+    let Some(facts) = facts(connection, source)? else { return Ok(None) };
+    let mut known = answer(connection, &facts, questions, now)?;
+    if let Source::Reparse(read) = source {
+        known.record_waits = connection
+            .prepare_cached("SELECT 1 FROM waiting_record WHERE read_id = ?1")?
+            .exists([read.0])?;
+    }
+    Ok(Some((facts, known)))
+}
+
+fn ingested(facts: &Facts, outcome: &Outcome) -> Ingested {
+    Ingested {
         read: facts.read,
         verdict: outcome.verdict,
         status: outcome.status,
@@ -64,15 +98,15 @@ pub(crate) fn take_in(
         records: outcome.records,
         faults: outcome.faults.len(),
         new: outcome.replies.len(),
-        owed: count_hours(&outcome, HourState::Owed),
-        given_up: count_hours(&outcome, HourState::GivenUp),
+        owed: count_hours(outcome, HourState::Owed),
+        given_up: count_hours(outcome, HourState::GivenUp),
         missing: outcome.missing,
         pause: match outcome.standing {
             Standing::Refused(_, pause) => Some(pause),
             _ => None,
         },
         told: outcome.events.iter().map(|event| event.event_type).collect(),
-    }))
+    }
 }
 
 fn count_hours(outcome: &Outcome, wanted: HourState) -> usize {
@@ -95,6 +129,10 @@ fn facts(connection: &Connection, source: Source) -> Result<Option<Facts>, Store
             "SELECT read.id, read.account, read.hour, read.body_sha256
              FROM waiting_record JOIN read ON read.id = waiting_record.read_id WHERE waiting_record.id = ?1",
             id,
+        ),
+        Source::Reparse(id) => (
+            "SELECT id, account, hour, body_sha256 FROM read WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL",
+            id.0,
         ),
     };
     let facts = connection.prepare_cached(sql)?.query_row([id], |row| {
@@ -393,19 +431,7 @@ fn close_read(
         outcome.missed,
     ])?;
     // A late answer replaces what its read was taken for.
-    connection.prepare_cached("DELETE FROM fault WHERE read_id = ?1")?.execute([facts.read.0])?;
-    for fault in &outcome.faults {
-        connection
-            .prepare_cached(
-                "INSERT INTO fault (read_id, offset, kind, bytes) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                facts.read.0,
-                i64::try_from(fault.offset).unwrap_or(i64::MAX),
-                fault.kind,
-                fault.bytes
-            ])?;
-    }
+    replace_faults(connection, facts.read, outcome)?;
     if let Some(waiting) = &outcome.waiting {
         put_waiting(connection, waiting)?;
     }
@@ -415,6 +441,38 @@ fn close_read(
             .execute(params![facts.account, now.unix.0])?;
     }
     keep_standing(connection, &facts.account, outcome.standing, refusals, now.unix)
+}
+
+/// Writes what a read held in the eyes of a newer parser, and counts the replies that this made.
+/// Its verdict stands: what followed from it has happened.
+fn amend_read(connection: &Connection, facts: &Facts, outcome: &Outcome) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE read SET records = ?2, faults = ?3, replies_new = coalesce(replies_new, 0) + ?4 WHERE id = ?1",
+        )?
+        .execute(params![facts.read.0, outcome.records, outcome.faults.len(), outcome.replies.len()])?;
+    replace_faults(connection, facts.read, outcome)
+}
+
+fn replace_faults(
+    connection: &Connection,
+    read: ReadId,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM fault WHERE read_id = ?1")?.execute([read.0])?;
+    for fault in &outcome.faults {
+        connection
+            .prepare_cached(
+                "INSERT INTO fault (read_id, offset, kind, bytes) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                read.0,
+                i64::try_from(fault.offset).unwrap_or(i64::MAX),
+                fault.kind,
+                fault.bytes
+            ])?;
+    }
+    Ok(())
 }
 
 /// Keeps events that are no replies, and their deliveries. One that nobody wants is not kept: it

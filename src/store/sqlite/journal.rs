@@ -70,6 +70,27 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
     })
 }
 
+/// The reads that were taken in and whose bodies are kept, oldest first. An empty one holds
+/// nothing.
+pub(crate) fn kept_ids(
+    connection: &Connection,
+    accounts: &[String],
+    since: Option<UnixMs>,
+) -> Result<Vec<ReadId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM read WHERE account = ?1 AND state = 'ingested' AND length(body) > 0
+             AND (?2 IS NULL OR started_ms >= ?2)",
+    )?;
+    let mut ids = Vec::new();
+    for account in accounts {
+        let of_account = params![account, since.map(|since| since.0)];
+        let rows = statement.query_map(of_account, |row| row.get(0).map(ReadId))?;
+        ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
 /// The bytes that a read brought, where they are kept.
 pub(crate) fn body(connection: &Connection, read: ReadId) -> Result<Option<Vec<u8>>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT body FROM read WHERE id = ?1")?;

@@ -133,6 +133,15 @@ pub(crate) fn open(connection: &Connection, read: ReadId) -> Result<Option<OpenR
     Ok(statement.query_row([read.0], open_read).optional()?)
 }
 
+/// A read that was taken in, where its body is kept.
+pub(crate) fn kept(connection: &Connection, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, account, hour, charset, started_ms, ended_ms, ending, http_status, error, body FROM read
+         WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL",
+    )?;
+    Ok(statement.query_row([read.0], open_read).optional()?)
+}
+
 fn open_read(row: &Row<'_>) -> rusqlite::Result<OpenRead> {
     let ending: Option<String> = row.get(6)?;
     Ok(OpenRead {
