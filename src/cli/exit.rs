@@ -5,6 +5,7 @@ use std::process::{ExitCode, Termination};
 use crate::config::ConfigErrors;
 use crate::intake::reader::IntakeError;
 use crate::store::error::StoreError;
+use crate::store::read::Verdict;
 
 /// The exit codes of every command; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,18 @@ pub enum Exit {
 impl Termination for Exit {
     fn report(self) -> ExitCode {
         ExitCode::from(self as u8)
+    }
+}
+
+impl From<Verdict> for Exit {
+    /// How a read that came to this ends its command.
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Proven => Self::Done,
+            Verdict::Refused(_) => Self::Refused,
+            Verdict::Doubtful("never_answered") => Self::Unreachable,
+            Verdict::Doubtful(_) => Self::Failed,
+        }
     }
 }
 

@@ -91,23 +91,17 @@ fn done(account: &str, ingested: &Ingested) -> Polled {
     let records = output::count(ingested.records, "record", "records");
     let new = output::count(ingested.new, "new reply", "new replies");
     let status = ingested.status.map_or_else(String::new, |status| format!(", status {status}"));
-    let (exit, words) = match ingested.verdict {
-        Verdict::Proven => (Exit::Done, format!("{records}, {new}")),
-        Verdict::Refused(reason) => {
-            (Exit::Refused, format!("refused by the gateway ({reason}){status}"))
-        }
+    let words = match ingested.verdict {
+        Verdict::Proven => format!("{records}, {new}"),
+        Verdict::Refused(reason) => format!("refused by the gateway ({reason}){status}"),
         Verdict::Doubtful(reason) => {
-            let exit = if reason == "never_answered" { Exit::Unreachable } else { Exit::Failed };
             let owed = output::count(ingested.owed, "hour", "hours");
             let why =
                 ingested.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
             let http = ingested.http_status.filter(|status| *status != 200);
             let http = http.map_or_else(String::new, |status| format!(", HTTP {status}"));
-            (
-                exit,
-                format!(
-                    "doubtful ({reason}){status}{http}{why}: {records}, {new}; {owed} will be read again"
-                ),
+            format!(
+                "doubtful ({reason}){status}{http}{why}: {records}, {new}; {owed} will be read again"
             )
         }
     };
@@ -124,7 +118,7 @@ fn done(account: &str, ingested: &Ingested) -> Polled {
         "new": ingested.new,
         "hours_owed": ingested.owed,
     });
-    Polled { exit, words, json }
+    Polled { exit: ingested.verdict.into(), words, json }
 }
 
 fn not_now(account: &str, at: UnixMs) -> Polled {

@@ -421,6 +421,10 @@ impl Store {
         request: ReplayRequest,
         now: UnixMs,
     ) -> Result<Replayed, StoreError> {
+        if request.dry_run {
+            let look = move |connection: &_| deliveries::replay(connection, &request, now);
+            return self.engine.read(look).await;
+        }
         let replayed = self
             .engine
             .write(move |connection| deliveries::replay(connection, &request, now))

@@ -4,7 +4,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::reply::{Mobile, Reply, ReplyId};
 use crate::route::Route;
-use crate::store::delivery::{Attempt, Claim, Next, ReplayRequest, Replayed, Trigger};
+use crate::store::delivery::{
+    Attempt, Claim, DeliveryState, Next, ReplayRequest, Replayed, Selection, Trigger,
+};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::routes;
 use crate::store::sqlite::reads::named;
@@ -113,6 +115,9 @@ pub(crate) fn replay(
     )?;
     for ((name, route), (_, count)) in chosen.iter().zip(&mut replayed.deliveries) {
         for reply in replies.iter().filter(|reply| route.wants(reply)) {
+            if !is_chosen(connection, request, name, &reply.id)? {
+                continue;
+            }
             *count += match request.dry_run {
                 true => 1,
                 false => deliver.execute(params![name, reply.id.as_str(), now.0])?,
@@ -120,6 +125,36 @@ pub(crate) fn replay(
         }
     }
     Ok(replayed)
+}
+
+/// Whether the subscriber is to be told of the reply again, by what became of telling it before.
+fn is_chosen(
+    connection: &Connection,
+    request: &ReplayRequest,
+    subscriber: &str,
+    reply: &ReplyId,
+) -> Result<bool, StoreError> {
+    if request.selection == Selection::All && request.new_since.is_none() {
+        return Ok(true);
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT state, reply.read_id >= ?3 FROM reply JOIN event ON event.id = reply.id
+             JOIN delivery ON event_seq = event.seq
+         WHERE reply.id = ?1 AND subscriber = ?2 ORDER BY delivery.id",
+    )?;
+    let mut states = Vec::new();
+    let since = request.new_since.map(|read| read.0);
+    let mut rows = statement.query(params![reply.as_str(), subscriber, since])?;
+    while let Some(row) = rows.next()? {
+        let state = named(0, &row.get::<_, String>(0)?, DeliveryState::parse)?;
+        let is_new: Option<bool> = row.get(1)?;
+        // Its own delivery tells of a new reply; and what is on its way need not go twice.
+        if is_new == Some(true) || since.is_some() && state.is_under_way() {
+            return Ok(false);
+        }
+        states.push(state);
+    }
+    Ok(request.selection.chooses(&states))
 }
 
 fn chosen_routes(

@@ -1,0 +1,171 @@
+//! Hours read from the gateway once more before their replies are delivered again.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::clock::Clock;
+use crate::config::AccountConfig;
+use crate::intake::reader::{ReadResult, Reader};
+use crate::store::Store;
+use crate::store::read::{Ingested, Verdict};
+use crate::time::{Hour, UnixMs};
+
+/// What an hour of an account came to.
+pub(super) struct Refetched {
+    pub(super) account: String,
+    pub(super) hour: Hour,
+    pub(super) exit: Exit,
+    /// Whether the gateway was asked.
+    pub(super) asked: bool,
+    pub(super) words: String,
+    pub(super) json: Value,
+}
+
+/// Reads hours by `time`, and waits for the slot.
+pub(super) struct Refetch<'a> {
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a Clock,
+    pub(super) stop: &'a CancellationToken,
+    /// How long it may still wait, in all.
+    pub(super) patience: Duration,
+}
+
+impl Refetch<'_> {
+    /// Reads the hours of an account one after the other, until one may not be read in time.
+    pub(super) async fn account(
+        &mut self,
+        account: AccountConfig,
+        hours: impl Iterator<Item = Hour>,
+        mut tell: impl FnMut(&Refetched),
+    ) -> Result<Vec<Refetched>, Failure> {
+        let name = account.name.clone();
+        self.store.anchor_slot(&name, self.clock.now()).await?;
+        let reader = Reader::new(self.store.clone(), self.clock.clone(), account)?;
+        let mut all = Vec::new();
+        for hour in hours {
+            let result = self.read(&reader, &name, hour).await?;
+            let refetched = told(&name, hour, result, self.clock.now().unix);
+            tell(&refetched);
+            let goes_on = refetched.asked && refetched.exit != Exit::Refused;
+            all.push(refetched);
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads an hour, and waits for the slot as long as it has patience.
+    async fn read(
+        &mut self,
+        reader: &Reader,
+        account: &str,
+        hour: Hour,
+    ) -> Result<ReadResult, Failure> {
+        loop {
+            let wait = match reader.read_now(Some(hour)).await? {
+                ReadResult::NotNow(wait) => wait,
+                done => return Ok(done),
+            };
+            if wait > self.patience || !self.wait(account, wait).await {
+                return Ok(ReadResult::NotNow(wait));
+            }
+            self.patience -= wait;
+        }
+    }
+
+    /// Waits, and shows how long; says whether it came to the end.
+    async fn wait(&self, account: &str, wait: Duration) -> bool {
+        const STEP: Duration = Duration::from_secs(1);
+        let terminal = std::io::stderr().is_terminal();
+        if !terminal {
+            let until = self.clock.now().unix.after(wait).beijing();
+            output::talk(&format!("{account}: waits for the gateway's slot until {until}"));
+        }
+        let mut left = wait;
+        while !left.is_zero() {
+            if terminal {
+                let (minutes, seconds) = (left.as_secs() / 60, left.as_secs() % 60);
+                let line =
+                    format!("{account}: waits for the gateway's slot, {minutes}:{seconds:02} left");
+                output::progress(&line);
+            }
+            let step = left.min(STEP);
+            // Told to stop, it does not wait for the step's end.
+            if self.stop.run_until_cancelled(self.clock.sleep(step)).await.is_none() {
+                break;
+            }
+            left -= step;
+        }
+        if terminal {
+            output::progress("");
+        }
+        !self.stop.is_cancelled()
+    }
+}
+
+fn told(account: &str, hour: Hour, result: ReadResult, now: UnixMs) -> Refetched {
+    let of = |exit, asked, words: String, further: Value| {
+        let mut json = json!({ "account": account, "hour": hour.to_string() });
+        if let (Some(json), Value::Object(further)) = (json.as_object_mut(), further) {
+            json.extend(further);
+        }
+        Refetched { account: account.to_owned(), hour, exit, asked, words, json }
+    };
+    match result {
+        ReadResult::Done(ingested) => {
+            let (words, further) = done(&ingested);
+            of(ingested.verdict.into(), true, words, further)
+        }
+        ReadResult::NotNow(wait) => {
+            let next = now.after(wait).beijing();
+            let words = format!("not now: the gateway may be asked again at {next} (Beijing time)");
+            let further = json!({ "verdict": "not_now", "next_at": next.rfc3339() });
+            of(Exit::NotNow, false, words, further)
+        }
+        ReadResult::Abandoned => {
+            let words = "not read: this machine was asleep; try again".to_owned();
+            of(Exit::Failed, false, words, json!({ "verdict": "abandoned" }))
+        }
+        ReadResult::TakenElsewhere => {
+            let words = "read and kept; the running service took the answer in".to_owned();
+            of(Exit::Done, true, words, json!({ "verdict": "taken_elsewhere" }))
+        }
+        ReadResult::NotTakenIn(reason) => {
+            let words = format!("read and kept, but not taken in: {reason}");
+            of(Exit::Failed, true, words, json!({ "verdict": "not_taken_in" }))
+        }
+    }
+}
+
+fn done(ingested: &Ingested) -> (String, Value) {
+    let Ingested { records, new, missing, .. } = *ingested;
+    let known = records.saturating_sub(new);
+    let counts = format!("{new} new, {known} known, {missing} missing");
+    let status = ingested.status.map_or_else(String::new, |status| format!(", status {status}"));
+    let why = ingested.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    let words = match ingested.verdict {
+        Verdict::Proven => counts,
+        Verdict::Doubtful(reason) => format!("{counts}; doubtful ({reason}){status}{why}"),
+        Verdict::Refused(reason) => format!("refused by the gateway ({reason}){status}"),
+    };
+    let json = json!({
+        "read": ingested.read.0,
+        "verdict": ingested.verdict.as_str(),
+        "reason": ingested.verdict.reason(),
+        "status": ingested.status.map(|status| status.0),
+        "http_status": ingested.http_status,
+        "error": ingested.error,
+        "records": records,
+        "faults": ingested.faults,
+        "new": new,
+        "known": known,
+        "missing": missing,
+    });
+    (words, json)
+}
