@@ -8,6 +8,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::{load, output, signals};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
+use crate::gateway::status::Status;
 use crate::intake::reader::{ReadResult, Reader};
 use crate::store::read::{Ingested, Verdict};
 use crate::store::{OpenMode, Store};
@@ -71,12 +72,16 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
     }
     let clock = Clock::system();
     store.anchor_slot(&name, clock.now()).await?;
+    let mode = account.read;
     let reader = Reader::new(store.clone(), clock.clone(), account)?;
     let result = reader.read_now(None).await?;
     let now = clock.now();
     Ok(match result {
         ReadResult::Done(ingested) => done(&name, &ingested),
-        ReadResult::NotNow(wait) => not_now(&name, now.unix.after(wait)),
+        ReadResult::NotNow(wait) => {
+            let refused = store.view(&name, mode, now.clone()).await?.refused_status;
+            not_now(&name, now.unix.after(wait), refused)
+        }
         ReadResult::Abandoned => {
             failed(&name, "abandoned", "not read: this machine was asleep; try again")
         }
@@ -121,12 +126,20 @@ fn done(account: &str, ingested: &Ingested) -> Polled {
     Polled { exit: ingested.verdict.into(), words, json }
 }
 
-fn not_now(account: &str, at: UnixMs) -> Polled {
+fn not_now(account: &str, at: UnixMs, refused: Option<Status>) -> Polled {
     let next = at.beijing();
+    let why = refused.map_or_else(String::new, |status| {
+        format!("the gateway refused the account with {status}; ")
+    });
     Polled {
         exit: Exit::NotNow,
-        words: format!("not now: the gateway may be asked again at {next} (Beijing time)"),
-        json: json!({ "account": account, "verdict": "not_now", "next_at": next.rfc3339() }),
+        words: format!("not now: {why}the gateway may be asked again at {next} (Beijing time)"),
+        json: json!({
+            "account": account,
+            "verdict": "not_now",
+            "next_at": next.rfc3339(),
+            "refused_status": refused.map(|status| status.0),
+        }),
     }
 }
 

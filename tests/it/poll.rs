@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use replyd::clock::Clock;
-use replyd::gateway::simulator::{Fault, Habits, Simulator};
+use replyd::gateway::simulator::{Asked, Fault, Habits, Simulator};
 use replyd::gateway::status::Status;
 use serde_json::{Value, json};
 
-use crate::support::{Home, Settings, UID, ends, gateway, query, reply, stderr};
+use crate::support::{Home, Settings, UID, ends, execute, gateway, query, reply, stderr};
 
 /// A gateway that does not mind how often it is asked, and a home whose store is there: its
 /// account has been read once, long enough ago.
@@ -90,6 +90,45 @@ async fn a_refused_login_is_77_and_is_not_tried_again() {
     assert!(out.contains("refused by the gateway (login_failed)"), "{out}");
     gateway.set_status(UID, None);
     ends(&home, &["poll"], 75);
+    assert_eq!(gateway.requests().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_account_is_probed_before_it_is_read_again() {
+    let (gateway, home) = stage().await;
+    gateway.set_status(UID, Some(Status::FROZEN));
+    ends(&home, &["poll"], 77);
+    assert_eq!(gateway.requests().len(), 2);
+    // As if half an hour had passed: the probe by `/mm` is refused, and nothing is read.
+    let half_an_hour_later = || {
+        execute(&home, "UPDATE account SET refused_until_ms = 0, slot_boot = NULL");
+    };
+    half_an_hour_later();
+    let out = ends(&home, &["poll"], 75);
+    assert!(out.contains("refused the account with 109"), "{out}");
+    assert_eq!(as_json(&home, 75)["refused_status"], 109);
+    assert_eq!(gateway.requests().len(), 2, "it was read before the probe had told");
+    gateway.set_status(UID, None);
+    half_an_hour_later();
+    gateway.arrive(UID, reply("13900000001", "a"));
+    assert_eq!(ends(&home, &["poll"], 0), "main: 1 record, 1 new reply\n");
+    let out = ends(&home, &["poll"], 75);
+    assert!(out.starts_with("main: not now: the gateway may be asked again at 2"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_by_hour_empties_no_box_and_obeys_the_slot() {
+    let (gateway, home) = stage().await;
+    let settings = std::fs::read_to_string(home.path("config.toml")).unwrap();
+    home.write("config.toml", &settings.replace("min_interval", "read = \"hour\"\nmin_interval"));
+    gateway.arrive(UID, reply("13900000001", "a"));
+    let found = as_json(&home, 0);
+    assert_eq!(found["verdict"], "proven");
+    assert_eq!(gateway.waiting(UID), 1, "the box was emptied");
+    let asked = gateway.requests();
+    assert!(matches!(asked[1].asked, Asked::Hour(_)), "{asked:?}");
+    let later = as_json(&home, 75);
+    assert_eq!((&later["verdict"], &later["refused_status"]), (&json!("not_now"), &Value::Null));
     assert_eq!(gateway.requests().len(), 2);
 }
 
