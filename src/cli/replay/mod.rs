@@ -116,7 +116,8 @@ pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, F
     arguments.require_hours(clock.now().unix)?;
     let wanted = wanted_subscribers(&config, arguments)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    if wanted.is_empty() {
+    // What is read from the gateway is kept, even where nobody is told.
+    if wanted.is_empty() && !arguments.refetch {
         return Err(Failure::new(Exit::NotFound, "replyd: no subscriber is configured"));
     }
     let mut request = ReplayRequest {
