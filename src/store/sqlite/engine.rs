@@ -404,8 +404,10 @@ fn prepare_file(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_MAX)?;
+    // Before WAL, which would change a file that is not ours.
+    schema::vet(&mut connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;

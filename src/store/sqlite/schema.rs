@@ -12,30 +12,24 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-const MIGRATIONS: [&str; 4] = [
+static MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
 ];
 
+/// Refuses a file that is no store of this program or of a newer version, before anything is
+/// written to it.
+pub(super) fn vet(connection: &mut Connection) -> Result<(), StoreError> {
+    // One transaction, so that a store that another process just makes is seen whole or not.
+    missing(&*connection.transaction()?).map(drop)
+}
+
 /// Runs the migrations that the store has not seen.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i32 =
-        transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (version, tables) != (0, 0) {
-        return Err(StoreError::Refused("the file is a database of another program".to_owned()));
-    }
-    let Some(missing) = MIGRATIONS.get(version..) else {
-        return Err(StoreError::Refused(format!(
-            "the store is of version {version}, and this program knows up to {}",
-            MIGRATIONS.len()
-        )));
-    };
+    let missing = missing(&transaction)?;
     if missing.is_empty() {
         return require_tables(&transaction);
     }
@@ -46,6 +40,24 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
     Ok(transaction.commit()?)
+}
+
+/// The migrations that the store has not seen.
+fn missing(connection: &Connection) -> Result<&'static [&'static str], StoreError> {
+    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (version, tables) != (0, 0) {
+        return Err(StoreError::Refused("the file is a database of another program".to_owned()));
+    }
+    MIGRATIONS.get(version..).ok_or_else(|| {
+        StoreError::Refused(format!(
+            "the store is of version {version}, and this program knows up to {}",
+            MIGRATIONS.len()
+        ))
+    })
 }
 
 /// Refuses a store whose tables and indexes are not those of its version: an act that finds less
