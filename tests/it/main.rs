@@ -14,6 +14,8 @@ mod cuts;
 mod damage;
 mod deliveries;
 mod delivery;
+#[cfg(target_os = "linux")]
+mod disk;
 mod flaky;
 mod forty;
 mod habits;
