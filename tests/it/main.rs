@@ -25,6 +25,8 @@ mod outage;
 mod poll;
 mod reads;
 mod receiver;
+mod refusals;
 mod replay;
+mod shared;
 mod subscribers;
 mod support;
