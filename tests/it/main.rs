@@ -25,6 +25,7 @@ mod outage;
 mod poll;
 mod reads;
 mod receiver;
+mod recovery;
 mod refusals;
 mod replay;
 mod shared;
