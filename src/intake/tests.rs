@@ -239,6 +239,29 @@ async fn times_that_a_wrong_clock_set_are_mended() {
 }
 
 #[tokio::test]
+async fn the_hour_for_which_a_cut_record_waits_is_read_first() {
+    let mut life = Life::begin().await;
+    let view = |life: &Life| {
+        let (store, now) = (life.store.clone(), life.now.clone());
+        async move { store.view("main", ReadMode::Plain, now).await.unwrap() }
+    };
+    // The record was written in the hour before the one that runs.
+    life.read(None, answer(Ending::Cut, RECORD)).await;
+    life.pass(INTERVAL);
+    assert_eq!(
+        view(&life).await.owed.map(|hour| hour.to_string()).as_deref(),
+        Some("2026-11-22_09")
+    );
+    let hour = view(&life).await.owed;
+    assert_eq!(life.read(hour, answer(Ending::Announced, &format!("{RECORD}07"))).await.new, 1);
+    life.pass(INTERVAL);
+    assert_eq!(
+        view(&life).await.owed.map(|hour| hour.to_string()).as_deref(),
+        Some("2026-11-22_10")
+    );
+}
+
+#[tokio::test]
 async fn a_sender_whose_lease_ended_undoes_nothing() {
     let mut life = Life::begin().await;
     life.read(None, answer(Ending::Announced, RECORD)).await;
