@@ -32,7 +32,7 @@ use crate::store::read::{
 };
 use crate::store::retention::{Chunk, Kind};
 use crate::store::sqlite::engine::Engine;
-pub use crate::store::sqlite::engine::OpenMode;
+pub use crate::store::sqlite::file::OpenMode;
 use crate::store::sqlite::{
     accounts, deliveries, figures, hours, ingest, probes, reads, retention as purge, upkeep,
 };

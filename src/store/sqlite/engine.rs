@@ -4,39 +4,31 @@
 //! disk. An act's caller is answered only after the commit: what it was told is on disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::error::StoreError;
+use crate::store::sqlite::check::{self, GivenUp};
+use crate::store::sqlite::file::{self, OpenMode, connect};
 use crate::store::sqlite::schema;
 
 /// The oldest SQLite that is safe here: older ones can lose commits when the WAL resets.
 const SQLITE_OLDEST: i32 = 3_051_003;
-/// How long another process may hold the store before an act fails.
-const BUSY_MAX: Duration = Duration::from_secs(10);
 /// Acts in one commit: enough to make the sync cheap, few enough that none waits for long.
 const GROUP_MAX: usize = 256;
 /// Acts that may queue for the writer; more than that and callers wait their turn.
 const QUEUE_MAX: usize = 1_024;
 /// Readers kept open for reuse.
 const READERS_MAX: usize = 4;
-/// Size to which a WAL that grew is cut back: as large as the largest answer.
-const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Pages that the writer keeps in memory, in KiB: with SQLite's own 2 MiB a large answer's pages
 /// are written and read again many times before its commit.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
-/// Statements kept prepared on each connection: more than the store has.
-const STATEMENTS_MAX: usize = 128;
 
 /// How long the end of a check that was given up is waited for.
 const CHECK_END_MAX: Duration = Duration::from_millis(500);
-/// Damages that are told, and how much of each: enough to see that it is damaged, and where.
-const DAMAGES_TOLD_MAX: usize = 3;
-const DAMAGE_CHARS_MAX: usize = 400;
 
 /// The answer to one act's caller, given once the fate of its commit is known.
 type Answer = Box<dyn FnOnce(Option<&StoreError>) + Send>;
@@ -61,15 +53,6 @@ pub(crate) struct Engine {
     direct: Option<Arc<Mutex<Connection>>>,
 }
 
-/// Whether a store may be made where there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenMode {
-    /// Make the file when it is missing.
-    Create,
-    /// Refuse when it is missing.
-    Existing,
-}
-
 impl Engine {
     /// Opens the file, brings its tables up to date and starts the writer.
     pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
@@ -79,8 +62,8 @@ impl Engine {
                 rusqlite::version()
             )));
         }
-        prepare_file(path, mode)?;
-        let was_left_open = has_log(path);
+        file::prepare(path, mode)?;
+        let was_left_open = file::has_log(path);
         let mut connection = connect(path).map_err(|error| error.at(path))?;
         // Negative means KiB, not pages.
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
@@ -107,7 +90,7 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         let mut connection = Connection::open_in_memory()?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.set_prepared_statement_cache_capacity(file::STATEMENTS_MAX);
         connection.pragma_update(None, "foreign_keys", true)?;
         schema::bring_up_to_date(&mut connection)?;
         Ok(Self {
@@ -206,7 +189,7 @@ impl Engine {
         let check = move || {
             // The turn ends when the connection is closed.
             let _turn = turn;
-            damages(&connect(&path)?, &look)
+            check::damages(&connect(&path)?, &look)
         };
         let checking = tokio::task::spawn_blocking(check);
         let found = checking.await.map_err(|_| StoreError::Closed)?;
@@ -260,51 +243,6 @@ impl Engine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells a check, when dropped, that nobody waits for it any more.
-#[derive(Default)]
-struct GivenUp(Arc<CheckLook>);
-
-/// What a check and whoever waits for it share.
-#[derive(Default)]
-struct CheckLook {
-    given_up: AtomicBool,
-    interrupt: Mutex<Option<InterruptHandle>>,
-}
-
-impl GivenUp {
-    fn look(&self) -> Arc<CheckLook> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Drop for GivenUp {
-    fn drop(&mut self) {
-        self.0.given_up.store(true, Ordering::SeqCst);
-        if let Some(interrupt) = lock(&self.0.interrupt).as_ref() {
-            interrupt.interrupt();
-        }
-    }
-}
-
-/// What SQLite finds wrong with the file's pages and rows, in its words, which quote no value.
-fn damages(connection: &Connection, look: &CheckLook) -> Result<Option<String>, StoreError> {
-    *lock(&look.interrupt) = Some(connection.get_interrupt_handle());
-    if look.given_up.load(Ordering::SeqCst) {
-        return Ok(None);
-    }
-    let mut statement = connection.prepare(&format!("PRAGMA quick_check({DAMAGES_TOLD_MAX})"))?;
-    let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-    let found = found.join("; ").replace('\n', " ");
-    Ok((found != "ok").then(|| found.chars().take(DAMAGE_CHARS_MAX).collect()))
-}
-
-/// Whether beside a store there is a log with something in it.
-fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
 /// What an act's caller is told: its own error first, then that of the commit.
@@ -372,225 +310,5 @@ fn run_acts(
     Ok(())
 }
 
-fn prepare_file(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
-    use std::fs::{self, OpenOptions};
-    use std::io::ErrorKind;
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    let at_path = |source| StoreError::Path { path: path.to_owned(), source };
-    if mode == OpenMode::Create {
-        // Readable by its owner alone: replies are personal.
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(at_path(error)),
-        }
-    }
-    let owner = match fs::metadata(path) {
-        Ok(metadata) => metadata.uid(),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        Err(error) => return Err(at_path(error)),
-    };
-    let me = rustix::process::geteuid().as_raw();
-    if owner != me {
-        let path = path.display();
-        return Err(StoreError::Refused(format!(
-            "{path} belongs to user {owner}, and this is user {me}: files made beside it would lock its owner out"
-        )));
-    }
-    Ok(())
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_MAX)?;
-    // Before WAL, which would change a file that is not ours.
-    schema::vet(&mut connection)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    use_wal(&connection)?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    Ok(connection)
-}
-
-/// Switches to WAL, once in a file's life. SQLite does not wait for other processes here as it
-/// does elsewhere, so this does: two services may make one store together.
-fn use_wal(connection: &Connection) -> Result<(), StoreError> {
-    const PAUSE: Duration = Duration::from_millis(20);
-    let mut waited = Duration::ZERO;
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL").map_err(StoreError::from) {
-            Err(StoreError::Busy) if waited < BUSY_MAX => std::thread::sleep(PAUSE),
-            done => return done,
-        }
-        waited += PAUSE;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn engine(folder: &tempfile::TempDir) -> Engine {
-        Engine::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap()
-    }
-
-    async fn put(engine: &Engine, key: &'static str, fail: bool) -> Result<(), StoreError> {
-        engine
-            .write(move |connection| {
-                connection.execute(
-                    "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, x'00', '', x'00', x'00')",
-                    [key],
-                )?;
-                if fail { Err(StoreError::Busy) } else { Ok(()) }
-            })
-            .await
-    }
-
-    async fn names(engine: &Engine) -> Vec<String> {
-        let query = |connection: &Connection| {
-            let mut statement = connection.prepare("SELECT name FROM account ORDER BY name")?;
-            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-        };
-        engine.read(query).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_failed_act_takes_no_other_with_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        let (a, b, c) = tokio::join!(
-            put(&engine, "a", false),
-            put(&engine, "b", true),
-            put(&engine, "c", false)
-        );
-        assert!(a.is_ok() && c.is_ok());
-        assert!(matches!(b, Err(StoreError::Busy)));
-        assert_eq!(names(&engine).await, ["a", "c"]);
-    }
-
-    #[tokio::test]
-    async fn an_act_that_panics_fails_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        let broken = engine.write::<()>(|_| panic!("on purpose")).await;
-        assert!(matches!(broken, Err(StoreError::Refused(_))), "{broken:?}");
-        put(&engine, "later", false).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_is_told_to_every_act_of_the_group_and_keeps_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        let limit = |connection: &Connection| {
-            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            connection.pragma_update(None, "max_page_count", pages)?;
-            Ok(())
-        };
-        engine.write(limit).await.unwrap();
-        let fill = |connection: &Connection| {
-            connection.execute("INSERT INTO account (name, id_key, settings, login, box) VALUES ('big', zeroblob(1000000), '', x'00', x'00')", [])?;
-            Ok(())
-        };
-        let (small, big) = tokio::join!(put(&engine, "a", false), engine.write(fill));
-        assert!(matches!(big, Err(StoreError::Unwritable(_))), "{big:?}");
-        // Whether the small act shared the full one's commit or came before it, its answer is true.
-        assert_eq!(names(&engine).await, if small.is_ok() { vec!["a"] } else { vec![] });
-        engine
-            .write(|connection| Ok(connection.pragma_update(None, "max_page_count", 1 << 30)?))
-            .await
-            .unwrap();
-        put(&engine, "later", false).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_file_is_its_owners_and_synced() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        let mode = std::fs::metadata(engine.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let settings = |connection: &Connection| {
-            let synchronous: i64 =
-                connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-            let journal: String =
-                connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-            Ok((synchronous, journal))
-        };
-        assert_eq!(engine.write(settings).await.unwrap(), (2, "wal".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn a_closed_store_has_no_log_and_answers_no_act() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        let clone = engine.clone();
-        put(&engine, "a", false).await.unwrap();
-        engine.data_version().await.unwrap();
-        assert_eq!(names(&engine).await, ["a"]);
-        assert!(has_log(engine.path()));
-        engine.close().await;
-        assert!(!has_log(engine.path()));
-        assert!(matches!(put(&clone, "b", false).await, Err(StoreError::Closed)));
-        assert!(!Engine::open(engine.path(), OpenMode::Existing).unwrap().was_left_open());
-    }
-
-    #[tokio::test]
-    async fn a_check_that_is_given_up_is_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = engine(&folder);
-        engine.quick_check().await.unwrap();
-        let connection = connect(engine.path()).unwrap();
-        let given_up = GivenUp::default();
-        assert_eq!(damages(&connection, &given_up.look()).unwrap(), None);
-        let look = given_up.look();
-        let (begun, begins) = std::sync::mpsc::channel();
-        let endless = std::thread::spawn(move || {
-            let mut statement = connection.prepare(
-                "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT n FROM number",
-            )?;
-            for number in statement.query_map([], |row| row.get::<_, i64>(0))? {
-                number?;
-                begun.send(()).unwrap();
-            }
-            Ok::<_, rusqlite::Error>(())
-        });
-        begins.recv().unwrap();
-        drop(given_up);
-        while begins.recv().is_ok() {}
-        let ended = endless.join().unwrap().unwrap_err().sqlite_error_code();
-        assert_eq!(ended, Some(rusqlite::ErrorCode::OperationInterrupted));
-        let other = connect(engine.path()).unwrap();
-        assert!(look.given_up.load(Ordering::SeqCst) && damages(&other, &look).unwrap().is_none());
-    }
-
-    #[test]
-    fn several_make_one_store_together() {
-        for _ in 0..20 {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("replyd.db");
-            let open = || Engine::open(&path, OpenMode::Create).map(drop);
-            let opened: Vec<_> = std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-            });
-            assert!(opened.iter().all(Result::is_ok), "{opened:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_store_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("none.db");
-        assert!(matches!(Engine::open(&missing, OpenMode::Existing), Err(StoreError::Missing(_))));
-        let noise = folder.path().join("noise.db");
-        std::fs::write(&noise, vec![7; 10_000]).unwrap();
-        assert!(matches!(Engine::open(&noise, OpenMode::Create), Err(StoreError::Broken { .. })));
-        let elsewhere = folder.path().join("no/such/folder.db");
-        assert!(matches!(Engine::open(&elsewhere, OpenMode::Create), Err(StoreError::Path { .. })));
-    }
-}
+mod tests;

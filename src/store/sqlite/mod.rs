@@ -2,9 +2,11 @@
 
 pub(crate) mod accounts;
 pub(crate) mod by_hand;
+mod check;
 pub(crate) mod deliveries;
 pub(crate) mod engine;
 pub(crate) mod figures;
+pub(crate) mod file;
 pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;

@@ -1,0 +1,64 @@
+//! A check of the whole file, which can be given up at any time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, InterruptHandle};
+
+use crate::store::error::StoreError;
+
+/// Damages that are told, and how much of each: enough to see that it is damaged, and where.
+const DAMAGES_TOLD_MAX: usize = 3;
+const DAMAGE_CHARS_MAX: usize = 400;
+
+/// Tells a check, when dropped, that nobody waits for it any more.
+#[derive(Default)]
+pub(super) struct GivenUp(Arc<CheckLook>);
+
+/// What a check and whoever waits for it share.
+#[derive(Default)]
+pub(super) struct CheckLook {
+    given_up: AtomicBool,
+    interrupt: Mutex<Option<InterruptHandle>>,
+}
+
+impl GivenUp {
+    /// What the check looks at.
+    pub(super) fn look(&self) -> Arc<CheckLook> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl CheckLook {
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::SeqCst);
+        if let Some(interrupt) = lock(&self.0.interrupt).as_ref() {
+            interrupt.interrupt();
+        }
+    }
+}
+
+/// What SQLite finds wrong with the file's pages and rows, in its words, which quote no value.
+pub(super) fn damages(
+    connection: &Connection,
+    look: &CheckLook,
+) -> Result<Option<String>, StoreError> {
+    *lock(&look.interrupt) = Some(connection.get_interrupt_handle());
+    if look.is_given_up() {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({DAMAGES_TOLD_MAX})"))?;
+    let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let found = found.join("; ").replace('\n', " ");
+    Ok((found != "ok").then(|| found.chars().take(DAMAGE_CHARS_MAX).collect()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,157 @@
+use super::*;
+
+fn engine(folder: &tempfile::TempDir) -> Engine {
+    Engine::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap()
+}
+
+async fn put(engine: &Engine, key: &'static str, fail: bool) -> Result<(), StoreError> {
+    engine
+        .write(move |connection| {
+            connection.execute(
+                "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, x'00', '', x'00', x'00')",
+                [key],
+            )?;
+            if fail { Err(StoreError::Busy) } else { Ok(()) }
+        })
+        .await
+}
+
+async fn names(engine: &Engine) -> Vec<String> {
+    let query = |connection: &Connection| {
+        let mut statement = connection.prepare("SELECT name FROM account ORDER BY name")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    };
+    engine.read(query).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_failed_act_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let (a, b, c) =
+        tokio::join!(put(&engine, "a", false), put(&engine, "b", true), put(&engine, "c", false));
+    assert!(a.is_ok() && c.is_ok());
+    assert!(matches!(b, Err(StoreError::Busy)));
+    assert_eq!(names(&engine).await, ["a", "c"]);
+}
+
+#[tokio::test]
+async fn an_act_that_panics_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let broken = engine.write::<()>(|_| panic!("on purpose")).await;
+    assert!(matches!(broken, Err(StoreError::Refused(_))), "{broken:?}");
+    put(&engine, "later", false).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_to_every_act_of_the_group_and_keeps_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let limit = |connection: &Connection| {
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        connection.pragma_update(None, "max_page_count", pages)?;
+        Ok(())
+    };
+    engine.write(limit).await.unwrap();
+    let fill = |connection: &Connection| {
+        connection.execute("INSERT INTO account (name, id_key, settings, login, box) VALUES ('big', zeroblob(1000000), '', x'00', x'00')", [])?;
+        Ok(())
+    };
+    let (small, big) = tokio::join!(put(&engine, "a", false), engine.write(fill));
+    assert!(matches!(big, Err(StoreError::Unwritable(_))), "{big:?}");
+    // Whether the small act shared the full one's commit or came before it, its answer is true.
+    assert_eq!(names(&engine).await, if small.is_ok() { vec!["a"] } else { vec![] });
+    engine
+        .write(|connection| Ok(connection.pragma_update(None, "max_page_count", 1 << 30)?))
+        .await
+        .unwrap();
+    put(&engine, "later", false).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_file_is_its_owners_and_synced() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let mode = std::fs::metadata(engine.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let settings = |connection: &Connection| {
+        let synchronous: i64 =
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+        let journal: String =
+            connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok((synchronous, journal))
+    };
+    assert_eq!(engine.write(settings).await.unwrap(), (2, "wal".to_owned()));
+}
+
+#[tokio::test]
+async fn a_closed_store_has_no_log_and_answers_no_act() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let clone = engine.clone();
+    put(&engine, "a", false).await.unwrap();
+    engine.data_version().await.unwrap();
+    assert_eq!(names(&engine).await, ["a"]);
+    assert!(file::has_log(engine.path()));
+    engine.close().await;
+    assert!(!file::has_log(engine.path()));
+    assert!(matches!(put(&clone, "b", false).await, Err(StoreError::Closed)));
+    assert!(!Engine::open(engine.path(), OpenMode::Existing).unwrap().was_left_open());
+}
+
+#[tokio::test]
+async fn a_check_that_is_given_up_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    engine.quick_check().await.unwrap();
+    let connection = connect(engine.path()).unwrap();
+    let given_up = GivenUp::default();
+    assert_eq!(check::damages(&connection, &given_up.look()).unwrap(), None);
+    let look = given_up.look();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let endless = std::thread::spawn(move || {
+        let mut statement = connection.prepare(
+            "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT n FROM number",
+        )?;
+        for number in statement.query_map([], |row| row.get::<_, i64>(0))? {
+            number?;
+            begun.send(()).unwrap();
+        }
+        Ok::<_, rusqlite::Error>(())
+    });
+    begins.recv().unwrap();
+    drop(given_up);
+    while begins.recv().is_ok() {}
+    let ended = endless.join().unwrap().unwrap_err().sqlite_error_code();
+    assert_eq!(ended, Some(rusqlite::ErrorCode::OperationInterrupted));
+    let other = connect(engine.path()).unwrap();
+    assert!(look.is_given_up() && check::damages(&other, &look).unwrap().is_none());
+}
+
+#[test]
+fn several_make_one_store_together() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("replyd.db");
+        let open = || Engine::open(&path, OpenMode::Create).map(drop);
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    }
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.db");
+    assert!(matches!(Engine::open(&missing, OpenMode::Existing), Err(StoreError::Missing(_))));
+    let noise = folder.path().join("noise.db");
+    std::fs::write(&noise, vec![7; 10_000]).unwrap();
+    assert!(matches!(Engine::open(&noise, OpenMode::Create), Err(StoreError::Broken { .. })));
+    let elsewhere = folder.path().join("no/such/folder.db");
+    assert!(matches!(Engine::open(&elsewhere, OpenMode::Create), Err(StoreError::Path { .. })));
+}
