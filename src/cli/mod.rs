@@ -65,7 +65,7 @@ enum Command {
     Check(check::Arguments),
     /// Read each account's replies once, now, if its slot is free
     Poll(poll::Arguments),
-    /// Deliver an hour's replies again, from the store
+    /// Deliver the replies of an hour, or of several, again
     Replay(replay::Arguments),
     /// Look at deliveries, release those that are held, cancel
     Deliveries(deliveries::Arguments),

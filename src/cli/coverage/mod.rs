@@ -48,7 +48,7 @@ An hour is
   =  verified: the gateway, asked by `time` when the hour was over, showed all that is known of it
   ?  owed: replies of it may be missing; it is read by `time` when the slot is free
   !  given up: asked often enough, the gateway does not show all that is known of it
-  .  not asked for: whole reads brought what there was
+  .  not asked for: no read left it in doubt
 The number before the sign counts the replies that are kept of the hour.";
 
 /// What is shown of one account.
@@ -165,7 +165,6 @@ impl Shown {
         }
         output::data("Gaps, in which replies may be missing:");
         let mut table = Table::new([
-            ("", Align::Left),
             ("first hour", Align::Left),
             ("last hour", Align::Left),
             ("owed", Align::Right),
@@ -175,7 +174,6 @@ impl Shown {
         ]);
         for gap in &self.gaps {
             table.row([
-                String::new(),
                 gap.first.to_string(),
                 gap.last.to_string(),
                 gap.owed.to_string(),
@@ -197,7 +195,6 @@ impl Shown {
         output::data("");
         output::data("Given up: the copies that the gateway showed last, and those known then:");
         let mut table = Table::new([
-            ("", Align::Left),
             ("hour", Align::Left),
             ("showed", Align::Right),
             ("known", Align::Right),
@@ -206,7 +203,6 @@ impl Shown {
         ]);
         for row in given_up.iter().take(GIVEN_UP_MAX) {
             table.row([
-                String::new(),
                 row.hour.to_string(),
                 output::or_dash(row.held),
                 output::or_dash(row.known),

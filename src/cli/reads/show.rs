@@ -91,19 +91,10 @@ fn print(row: &JournalRow, faults: &[FaultRow]) {
     for (name, value) in lines {
         output::data(&format!("{name:<14}{}", visible(&value)));
     }
-    let mut table = Table::new([
-        ("", Align::Left),
-        ("at byte", Align::Right),
-        ("kind", Align::Left),
-        ("bytes", Align::Right),
-    ]);
+    let mut table =
+        Table::new([("at byte", Align::Right), ("kind", Align::Left), ("bytes", Align::Right)]);
     for fault in faults {
-        table.row([
-            String::new(),
-            fault.offset.to_string(),
-            fault.kind.clone(),
-            fault.bytes.to_string(),
-        ]);
+        table.row([fault.offset.to_string(), fault.kind.clone(), fault.bytes.to_string()]);
     }
     table.print();
 }
