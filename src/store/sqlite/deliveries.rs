@@ -192,3 +192,48 @@ fn replies_of(connection: &Connection, request: &ReplayRequest) -> Result<Vec<Re
         .collect::<Result<_, _>>()?;
     Ok(replies)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::read::ReadId;
+    use crate::store::sqlite::schema;
+
+    /// A store with one reply, which read 5 brought, and a subscriber that was told it.
+    fn told_once() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::bring_up_to_date(&mut connection).unwrap();
+        let reply = "rpl_000102030405060708090a0b0c0d0e0f";
+        let route = serde_json::to_string(&Route::default()).unwrap();
+        let rows = format!(
+            "INSERT INTO account (name, id_key, settings, login, box) VALUES ('main', x'00', '', x'00', x'00');
+             INSERT INTO read (id, account, state, charset, started_ms, deadline_boot, deadline_boot_ms)
+                 VALUES (5, 'main', 'ingested', 'gbk', 0, 'a', 0);
+             INSERT INTO reply (id, identity, occurrence, account, mobile, replied_at, content, gateway, read_id, kept_ms)
+                 VALUES ('{reply}', x'00', 1, 'main', '13900000001', 3600, 'a', '1069', 5, 0);
+             INSERT INTO event (seq, id, type, body) VALUES (1, '{reply}', 'reply.received', '');
+             INSERT INTO subscriber (name, route, enabled) VALUES ('crm', '{route}', 1);
+             INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+                 VALUES ('crm', 1, 'auto', 'delivered', 0, 0);"
+        );
+        connection.execute_batch(&rows).unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_reply_that_was_new_a_moment_ago_is_not_told_twice_though_it_was_delivered_since() {
+        let connection = told_once();
+        for (new_since, expected) in [(None, 1), (Some(6), 1), (Some(5), 0), (Some(4), 0)] {
+            let request = ReplayRequest {
+                hour: BeijingTime::from_unix_seconds(3600).hour(),
+                account: None,
+                subscribers: vec!["crm".to_owned()],
+                selection: Selection::All,
+                new_since: new_since.map(ReadId),
+                dry_run: true,
+            };
+            let replayed = replay(&connection, &request, UnixMs(0)).unwrap();
+            assert_eq!(replayed.deliveries, [("crm".to_owned(), expected)], "{new_since:?}");
+        }
+    }
+}
