@@ -1,6 +1,8 @@
 //! An account's life in virtual time: the planner, the store and what is decided of answers,
 //! with every clock, wait and answer made up.
 
+mod life;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -31,6 +31,8 @@ use crate::store::read::{
     ProbeOutcome, Questions, ReadId, ReadRequest, Source, WaitingRecord,
 };
 use crate::store::retention::{Chunk, Kind};
+#[cfg(test)]
+pub(crate) use crate::store::sqlite::audit;
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::file::OpenMode;
 use crate::store::sqlite::{
@@ -84,6 +86,15 @@ impl Store {
     #[cfg(test)]
     pub(crate) async fn erase(&self, seq: i64) -> usize {
         self.engine.write(move |connection| purge::drop_reply(connection, seq)).await.unwrap()
+    }
+
+    /// Asks what only tests ask: one of the queries of [`audit`].
+    #[cfg(test)]
+    pub(crate) async fn audit<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.engine.read(query).await
     }
 
     /// Tells of every change that may have made work: by this process at once, by another

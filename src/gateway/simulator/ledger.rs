@@ -114,6 +114,15 @@ impl Ledger {
         self.accounts.get(uid).map_or(0, |account| account.waiting.len())
     }
 
+    /// The numbers of the replies that the next plain read would hand out.
+    #[cfg(test)]
+    pub(crate) fn in_box(&self, uid: &str) -> Vec<usize> {
+        let waiting = |account: &Account| {
+            account.waiting.difference(&account.handed).copied().collect::<Vec<_>>()
+        };
+        self.accounts.get(uid).map(waiting).unwrap_or_default()
+    }
+
     /// The number that an account sends from.
     #[must_use]
     pub fn number(&self, uid: &str) -> Option<&str> {

@@ -1,6 +1,8 @@
 //! The embedded engine. SQL stands in this folder and nowhere else.
 
 pub(crate) mod accounts;
+#[cfg(test)]
+pub(crate) mod audit;
 pub(crate) mod by_hand;
 mod check;
 pub(crate) mod deliveries;

@@ -1,0 +1,202 @@
+//! Proof: weeks of an account's life in milliseconds, each drawn from one number.
+//!
+//! A life is a gateway with its habits, customers who write, a line on which answers break, and
+//! a machine whose clock is wrong, whose processes die between any two acts and start again. The
+//! planner, the store and what takes answers in are the real ones. After each step it is looked
+//! whether anything was lost, doubled, asked too soon or starved; when the trouble is over, the
+//! life goes on until nothing is owed, and then everything must be there.
+//!
+//! `REPLYD_TEST_SEEDS` is how many lives are lived, `REPLYD_TEST_SEED` the number of a single
+//! one, `REPLYD_FIGURES` a file to which a line of figures is added.
+
+mod customers;
+mod dice;
+mod driver;
+mod fate;
+mod gateway;
+mod judge;
+mod line;
+mod machine;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::customers::Written;
+use self::dice::Dice;
+use self::driver::Core;
+use self::fate::{DAY, Event, Fate, HOUR};
+use self::gateway::Gateway;
+use self::judge::{Broken, Judge};
+use self::machine::{Machine, World};
+use crate::gateway::client::ReadMode;
+
+/// Lives in a usual run of the tests.
+const SEEDS: u64 = 2_000;
+/// How long after its trouble a life may go on until nothing is owed.
+const SETTLING_MAX: i64 = 60 * DAY;
+/// How long it goes on at least: what came last has been read, and its hour is over.
+const SETTLING_MIN: i64 = 3 * HOUR;
+/// How many broken lives are told of.
+const TOLD_MAX: usize = 12;
+
+/// What a life came to.
+#[derive(Default)]
+struct Lived {
+    ms: i64,
+    reads: u64,
+    replies: u64,
+}
+
+fn live(seed: u64, journal: &mut Vec<String>) -> Result<Lived, Broken> {
+    let fate = Fate::of(seed);
+    let mut dice = Dice::of(!seed);
+    let written = Written::of(&fate, &mut dice);
+    let mut world = World {
+        fate: &fate,
+        written: &written,
+        dice,
+        gateway: Gateway::of(&fate),
+        core: Core::new(),
+        judge: Judge::of(&written),
+        journal: Vec::new(),
+    };
+    let mut machine = Machine::of(&fate);
+    world.core.start(&fate, &machine.clocks.now(fate.begin));
+    let lived = through_trouble(&mut machine, &mut world)
+        .and_then(|()| until_settled(&mut machine, &mut world))
+        .map_err(|broken| format!("{broken}; at {}", fate::beijing(machine.next_at())));
+    *journal = std::mem::take(&mut world.journal);
+    let lived = lived?;
+    world.judge.look_at_end(&fate, &written, &world.core)?;
+    match world.gateway.early_reads() {
+        0 => Ok(Lived {
+            ms: lived - fate.begin,
+            reads: world.judge.reads,
+            replies: u64::try_from(world.judge.replies()).unwrap(),
+        }),
+        early => Err(format!("{early} requests came within the interval")),
+    }
+}
+
+fn through_trouble(machine: &mut Machine, world: &mut World<'_>) -> Result<(), Broken> {
+    let mut events = world.fate.events.iter().copied().peekable();
+    loop {
+        let now = machine.next_at();
+        if let Some((at, event)) = events.next_if(|(at, _)| *at <= now) {
+            happen(event, machine, world, at);
+            continue;
+        }
+        if now >= world.fate.end {
+            break;
+        }
+        machine.step(world)?;
+        if world.gateway.early_reads() > 0 {
+            return Err("a request came within the interval".to_owned());
+        }
+    }
+    for (at, event) in events {
+        if matches!(event, Event::Status(_)) {
+            happen(event, machine, world, at);
+        }
+    }
+    happen(Event::SetClock(0), machine, world, world.fate.end);
+    Ok(())
+}
+
+fn happen(event: Event, machine: &mut Machine, world: &mut World<'_>, at: i64) {
+    world.note(at, &format!("{event:?}"));
+    match event {
+        Event::SetClock(off) => {
+            machine.clocks.set(off, at);
+            machine.wake(at);
+        }
+        Event::Status(code) => world.gateway.set_status(code),
+        Event::Kill(which) => machine.kill(world, which, at),
+        Event::Reboot(down) => machine.reboot(world, at, down),
+    }
+    world.judge.look_at_gateway(world.written, &mut world.gateway);
+}
+
+/// Lives on without trouble until nothing is owed; says until when.
+fn until_settled(machine: &mut Machine, world: &mut World<'_>) -> Result<i64, Broken> {
+    loop {
+        let now = machine.next_at();
+        let since = now - world.fate.end;
+        let drained = world.fate.mode == ReadMode::Hour || world.gateway.box_is_empty();
+        let over = since > SETTLING_MIN && drained;
+        let settled = over && world.judge.is_settled(world.fate, world.written, &world.core);
+        if settled {
+            return Ok(now);
+        }
+        if since > SETTLING_MAX {
+            return Err("long after all trouble something is still owed".to_owned());
+        }
+        machine.step(world)?;
+    }
+}
+
+#[test]
+fn no_reply_is_lost_or_doubled_in_any_life() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    if let Some(seed) = number("REPLYD_TEST_SEED") {
+        let mut journal = Vec::new();
+        if let Err(broken) = live(seed, &mut journal) {
+            panic!("{}\n{broken}", journal.join("\n"));
+        }
+        return;
+    }
+    let seeds = number("REPLYD_TEST_SEEDS").unwrap_or(SEEDS);
+    let (next, total) = (AtomicU64::new(0), Mutex::new((Lived::default(), Vec::new())));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return;
+            }
+            let lived = catch_unwind(AssertUnwindSafe(|| live(seed, &mut Vec::new())))
+                .unwrap_or_else(|_| Err("it panicked".to_owned()));
+            let mut total = total.lock().unwrap();
+            match lived {
+                Ok(lived) => {
+                    total.0.ms += lived.ms;
+                    total.0.reads += lived.reads;
+                    total.0.replies += lived.replies;
+                }
+                Err(broken) => total.1.push((seed, broken)),
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let (lived, mut broken) = total.into_inner().unwrap();
+    broken.sort();
+    assert!(broken.is_empty(), "{}", told(&broken, seeds));
+    tell_figures(seeds, &lived);
+}
+
+fn told(broken: &[(u64, Broken)], seeds: u64) -> String {
+    let mut told = format!("{} of {seeds} lives are broken:", broken.len());
+    for (seed, how) in broken.iter().take(TOLD_MAX) {
+        write!(
+            told,
+            "\n  {how}\n    again: REPLYD_TEST_SEED={seed} cargo test --lib no_reply_is_lost_or_doubled_in_any_life"
+        )
+        .unwrap();
+    }
+    told
+}
+
+/// Adds a line to the table of figures, where one is asked for.
+fn tell_figures(seeds: u64, lived: &Lived) {
+    let Ok(path) = std::env::var("REPLYD_FIGURES") else { return };
+    let weeks = lived.ms / (7 * DAY);
+    let line = format!(
+        "| virtual time | {seeds} seeds: {weeks} weeks, {} reads, {} replies | 0 lost, 0 second ids, 0 requests within the interval |\n",
+        lived.reads, lived.replies
+    );
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(line.as_bytes()).unwrap();
+}
