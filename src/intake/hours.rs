@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::gateway::client::ReadMode;
 use crate::store::hour::{Cause, Gap, HourChange, HourRow, HourState, OwedHour};
 use crate::store::read::{ReadId, Verdict};
 use crate::time::{Hour, UnixMs};
@@ -12,6 +13,9 @@ use crate::time::{Hour, UnixMs};
 /// Carriers deliver late: how far before the last proven read a missing reply may be stamped, and
 /// how long after an hour's end replies of it may still arrive.
 const LATE: Duration = Duration::from_hours(2);
+/// How far the gateway's clock may be ahead of ours: near an hour's end the next one may have begun
+/// there.
+const CLOCKS_APART: Duration = Duration::from_mins(5);
 /// How long after its end an hour is settled at the gateway.
 const SETTLED: Duration = Duration::from_mins(15);
 /// Waits before an hour that lacks a known reply is read again; then it is given up.
@@ -47,20 +51,26 @@ pub struct Doubted {
 }
 
 impl Doubted {
-    fn last_hour(&self) -> Hour {
-        self.ended.beijing().hour()
+    /// The hours from two before the last proven plain read to the end of this one. Where the
+    /// clock was set back meanwhile, both ends have theirs.
+    fn hours(&self) -> Vec<Hour> {
+        let mut hours: Vec<Hour> = self.hours_to(self.ended).collect();
+        if self.ended < self.started {
+            hours.extend(self.hours_to(self.started));
+        }
+        hours
     }
 
-    /// The hours from two before the last proven plain read to the end of this one.
-    fn hours(&self) -> impl Iterator<Item = Hour> + use<> {
-        // Where the clock was set back meanwhile, the earlier of both ends counts.
-        let started = self.started.min(self.ended);
+    fn hours_to(&self, end: UnixMs) -> impl Iterator<Item = Hour> + use<> {
+        let begun = self.started.min(end);
         let first = match self.last_proven {
-            Some(proven) => proven.min(started).before(LATE),
-            None => started.before(self.recover),
+            Some(proven) if proven <= end => proven.min(begun).before(LATE),
+            // By a clock that was ahead: nobody knows how long ago it was.
+            Some(_) => begun.before(self.recover.max(LATE)),
+            None => begun.before(self.recover),
         };
-        let first = first.max(self.ended.before(OWED_MAX));
-        first.beijing().hour().through(self.last_hour())
+        let last = end.after(CLOCKS_APART).beijing().hour();
+        first.max(end.before(OWED_MAX)).beijing().hour().through(last)
     }
 
     /// An hour of which replies may be missing. A read of it that began two hours after its end
@@ -70,7 +80,7 @@ impl Doubted {
             hour,
             cause,
             gap: None,
-            not_before: self.ended,
+            not_before: self.ended.max(hour.start().unix_ms()),
             again_not_before: self.ended,
             unless_verified_since: hour.end().after(LATE),
         }
@@ -86,7 +96,8 @@ pub fn owed_by_doubt(
     of_records: impl Iterator<Item = Hour>,
     cause: Cause,
 ) -> Vec<OwedHour> {
-    let mut hours: Vec<OwedHour> = read.hours().map(|hour| read.owe(hour, cause)).collect();
+    let hours = read.hours().into_iter();
+    let mut hours: Vec<OwedHour> = hours.map(|hour| read.owe(hour, cause)).collect();
     let stamped = of_records.filter(|hour| is_near(*hour, read.ended)).take(RECORD_HOURS_MAX);
     // What comes later than anything should says that an hour was verified too early.
     let anew = |hour| OwedHour { unless_verified_since: NEVER, ..read.owe(hour, cause) };
@@ -98,18 +109,26 @@ pub fn owed_by_doubt(
 
 /// The hours that a plain read owes where the host's way is to end every answer with its
 /// connection: those that are over, once when they are settled and once when nothing more is to
-/// come. The reads before owed what was over before them.
+/// come. The plain read before owed what was over when it began.
 #[must_use]
-pub fn owed_by_way_of_host(read: &Doubted, previous_ended: UnixMs) -> Vec<OwedHour> {
-    let since = previous_ended.min(read.started).before(LATE + Duration::from_hours(1));
+pub fn owed_by_way_of_host(read: &Doubted, previous_plain: UnixMs) -> Vec<OwedHour> {
+    let since = previous_plain.min(read.started).before(LATE + Duration::from_hours(1));
     let first = since.max(read.ended.before(OWED_MAX)).beijing().hour();
-    let over = first.through(read.last_hour()).filter(|hour| hour.end() <= read.ended);
-    let owe = |hour: Hour| OwedHour {
+    let over = first.through(read.ended.beijing().hour()).filter(|hour| hour.end() <= read.ended);
+    over.map(owe_twice).collect()
+}
+
+/// An hour that is read as a matter of course: when it is settled, and when nothing more is to
+/// come.
+fn owe_twice(hour: Hour) -> OwedHour {
+    OwedHour {
+        hour,
+        cause: Cause::Routine,
+        gap: None,
         not_before: settled(hour),
         again_not_before: hour.end().after(LATE),
-        ..read.owe(hour, Cause::Unannounced)
-    };
-    over.map(owe).collect()
+        unless_verified_since: hour.end().after(LATE),
+    }
 }
 
 /// The hours of plain copies that raised no count: such a copy may be one that was seen before,
@@ -131,19 +150,30 @@ pub fn owed_once_more(of_copies: impl Iterator<Item = Hour>, now: UnixMs) -> Vec
     hours.into_iter().map(owe).collect()
 }
 
-/// The hours to look at once, as every hour that is over is.
+/// The hours from the first to the last, to look at as every hour that is over: once beside plain
+/// reads; and twice in their place, those before the first once more.
 #[must_use]
-pub fn owed_for_reconciling(first: Hour, last: Hour) -> Vec<OwedHour> {
-    let owe = |hour: Hour| OwedHour {
+pub fn owed_for_reconciling(first: Hour, last: Hour, mode: ReadMode) -> Vec<OwedHour> {
+    let earliest = last.end().before(OWED_MAX).beijing().hour();
+    let since = |hour: Hour| hour.max(earliest).through(last);
+    match mode {
+        ReadMode::Plain => since(first).map(owe_once).collect(),
+        ReadMode::Hour => {
+            let still_to_come = first.start().unix_ms().before(LATE).beijing().hour();
+            since(still_to_come).map(owe_twice).collect()
+        }
+    }
+}
+
+fn owe_once(hour: Hour) -> OwedHour {
+    OwedHour {
         hour,
         cause: Cause::Reconcile,
         gap: None,
         not_before: settled(hour),
         again_not_before: NEVER,
         unless_verified_since: UnixMs(i64::MIN),
-    };
-    let earliest = last.end().before(OWED_MAX).beijing().hour();
-    first.max(earliest).through(last).map(owe).collect()
+    }
 }
 
 /// The last hour that is over and settled.

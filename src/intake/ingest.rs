@@ -97,8 +97,6 @@ struct ReadFacts {
     started: UnixMs,
     /// When its answer ended, or was given up.
     now: UnixMs,
-    /// Whether nothing announced its answer's end.
-    unannounced: bool,
 }
 
 /// Parses and judges a stored answer, or the lack of one.
@@ -131,7 +129,6 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
             charset: read.charset,
             started: read.started,
             now: read.ended.unwrap_or(now),
-            unannounced: read.ending == Ending::Connection,
         },
         account,
     }
@@ -352,7 +349,6 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             charset: record.charset,
             started: record.release,
             now: record.release,
-            unannounced: false,
         },
         account,
     }

@@ -200,7 +200,7 @@ impl Reader {
     }
 
     async fn reconcile(&self, first: Hour, last: Hour) -> Result<(), StoreError> {
-        let owed = hours::owed_for_reconciling(first, last);
+        let owed = hours::owed_for_reconciling(first, last, self.config.read);
         self.store.reconcile(&self.config.name, owed, last).await
     }
 

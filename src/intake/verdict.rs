@@ -33,16 +33,20 @@ pub fn judge(ending: Ending, http_status: Option<u16>, answer: &Answer<'_>) -> V
     if answer.faults.iter().any(|fault| fault.kind == FaultKind::NotProtocol) {
         return Verdict::Doubtful("not_protocol");
     }
-    if ending == Ending::Connection {
-        return Verdict::Doubtful("ended_with_connection");
-    }
     match answer.status {
         Some(Status::OK) => {}
         Some(_) => return Verdict::Doubtful("status"),
         None if answer.is_empty => {}
         None => return Verdict::Doubtful("no_status"),
     }
-    if answer.faults.is_empty() { Verdict::Proven } else { Verdict::Doubtful("fault") }
+    if !answer.faults.is_empty() {
+        return Verdict::Doubtful("fault");
+    }
+    // Last, because it is the one reason for which the same answer twice can stand in.
+    match ending {
+        Ending::Announced => Verdict::Proven,
+        _ => Verdict::Doubtful("ended_with_connection"),
+    }
 }
 
 fn refusal(status: Status) -> Option<&'static str> {
@@ -90,9 +94,11 @@ mod tests {
     fn what_it_says_matters() {
         for status in ["103", "107", "115", "120", "555"] {
             check(Ending::Announced, 200, status, Verdict::Doubtful("status"));
+            check(Ending::Connection, 200, status, Verdict::Doubtful("status"));
         }
         check(Ending::Announced, 200, &RECORD[6..], Verdict::Doubtful("no_status"));
         check(Ending::Announced, 200, "100{&}garbage", Verdict::Doubtful("fault"));
+        check(Ending::Connection, 200, "100{&}garbage", Verdict::Doubtful("fault"));
         check(Ending::Announced, 200, "<html>", Verdict::Doubtful("not_protocol"));
     }
 

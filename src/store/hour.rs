@@ -40,8 +40,9 @@ pub enum Cause {
     Pause,
     /// A plain read brought a copy that raised no count.
     Repeat,
-    /// The gateway's host never announces where an answer ends, so no plain read is proven.
-    Unannounced,
+    /// Plain reads prove nothing here, because the gateway's host never announces where an answer
+    /// ends, or none is made: each hour is read as a matter of course.
+    Routine,
     /// It is looked at once, as every hour.
     Reconcile,
 }
@@ -49,7 +50,7 @@ pub enum Cause {
 impl Cause {
     /// All causes.
     pub const ALL: [Self; 5] =
-        [Self::Doubt, Self::Pause, Self::Repeat, Self::Unannounced, Self::Reconcile];
+        [Self::Doubt, Self::Pause, Self::Repeat, Self::Routine, Self::Reconcile];
 
     /// The word for it in the store and in JSON.
     #[must_use]
@@ -58,7 +59,7 @@ impl Cause {
             Self::Doubt => "doubt",
             Self::Pause => "pause",
             Self::Repeat => "repeat",
-            Self::Unannounced => "unannounced",
+            Self::Routine => "routine",
             Self::Reconcile => "reconcile",
         }
     }

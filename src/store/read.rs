@@ -208,6 +208,8 @@ pub struct Known {
     pub proven_plain: Option<(UnixMs, UnixMs)>,
     /// When the last read before this one ended that the gateway did not refuse.
     pub previous_ended: Option<UnixMs>,
+    /// When the last plain read before this one began that the gateway did not refuse.
+    pub previous_plain: Option<UnixMs>,
     /// How many reads in a row before this one ended with their connection, announced by
     /// nothing; counted up to six.
     pub unannounced: u32,

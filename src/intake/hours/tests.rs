@@ -31,6 +31,11 @@ fn a_doubtful_read_owes_from_before_the_last_proven_one() {
         owed("2026-11-22 01:10:00", None, &[]),
         ["2026-11-21_22", "2026-11-21_23", "2026-11-22_00", "2026-11-22_01"]
     );
+    // Near an hour's end the next may have begun at the gateway.
+    assert_eq!(
+        owed("2026-11-22 12:56:00", Some("2026-11-22 12:46:00"), &[]).last().unwrap(),
+        "2026-11-22_13"
+    );
     // A read over an hour's end owes both, and one begun before a clock was set back, too.
     assert_eq!(
         owed("2026-11-22 11:59:45", Some("2026-11-22 13:30:00"), &[]).last().unwrap(),
@@ -58,7 +63,12 @@ fn clocks_that_jump_owe_neither_nothing_nor_everything() {
         ..doubted("2026-11-22 15:05:00", Some("2026-11-22 15:00:00"))
     };
     let owe = |read: &Doubted| owed_by_doubt(read, std::iter::empty(), Cause::Doubt);
-    assert_eq!(owe(&back).last().unwrap().hour, "2026-11-22_10".parse().unwrap());
+    // Both the hours around its beginning and those around its end, by a clock that was set back
+    // between them.
+    let hours: Vec<String> = owe(&back).iter().map(|owed| owed.hour.to_string()).collect();
+    let around =
+        |hours: &[u8]| hours.iter().map(|hour| format!("2026-11-22_{hour:02}")).collect::<Vec<_>>();
+    assert_eq!(hours, around(&[7, 8, 9, 10, 13, 14, 15]));
     let decades = Doubted { last_proven: Some(UnixMs(0)), started: back.ended, ..back };
     assert_eq!(owe(&decades).len(), 62 * 24 + 1);
     let forward = Doubted { started: UnixMs(0), last_proven: None, ..decades };

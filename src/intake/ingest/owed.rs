@@ -13,6 +13,9 @@ use crate::time::Hour;
 
 /// Reads in a row whose answers ended with their connection, after which that is the host's way.
 const WAY_OF_HOST: u32 = 6;
+/// The verdict's reason where nothing else is wrong with an answer than that nothing announced
+/// its end.
+const UNANNOUNCED: &str = "ended_with_connection";
 /// How long before a proven plain read a reply must be stamped to have been in the box by then.
 const IN_THE_BOX: Duration = Duration::from_hours(1);
 
@@ -59,7 +62,7 @@ impl Prepared {
             recover: self.account.settings.recover,
         };
         let mut owed = match (self.read.kind, self.verdict) {
-            (Kind::Plain, Verdict::Doubtful(_)) => match known.previous_ended {
+            (Kind::Plain, Verdict::Doubtful(_)) => match known.previous_plain {
                 Some(previous) if self.is_way_of_host(known) => {
                     hours::owed_by_way_of_host(&doubted, previous)
                 }
@@ -77,7 +80,7 @@ impl Prepared {
     }
 
     fn is_way_of_host(&self, known: &Known) -> bool {
-        self.read.unannounced && known.unannounced + 1 >= WAY_OF_HOST
+        self.verdict == Verdict::Doubtful(UNANNOUNCED) && known.unannounced + 1 >= WAY_OF_HOST
     }
 
     fn follows_pause(&self, known: &Known) -> bool {
@@ -102,9 +105,7 @@ impl Prepared {
             started: self.read.started,
             now: self.read.now,
             verdict: self.verdict,
-            confirmed: self.is_way_of_host(known)
-                && known.hour_same_as_before
-                && self.verdict == Verdict::Doubtful("ended_with_connection"),
+            confirmed: self.is_way_of_host(known) && known.hour_same_as_before,
             held: held.values().sum(),
             known: known.copies_of_hour.iter().map(|(_, count)| count).sum(),
             missing,
@@ -127,7 +128,7 @@ impl Prepared {
         };
         let in_doubt = known.hour.is_some_and(|row| {
             row.state == HourState::Owed
-                && matches!(row.cause, Cause::Doubt | Cause::Pause | Cause::Unannounced)
+                && matches!(row.cause, Cause::Doubt | Cause::Pause | Cause::Routine)
         });
         if in_doubt {
             return 0;

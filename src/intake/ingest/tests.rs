@@ -363,12 +363,13 @@ fn a_host_that_never_announces_an_end_owes_only_hours_that_are_over() {
     let known = |unannounced| Known {
         unannounced,
         previous_ended: Some(at("2026-11-22 10:20:00")),
+        previous_plain: Some(at("2026-11-22 09:50:00")),
         ..Known::default()
     };
     let read = plain(&[], Ending::Connection);
     assert_eq!(owed(&decide(&read, &known(4))), ["2026-11-22_09", "2026-11-22_10"]);
     let way = decide(&read, &known(5));
-    assert_eq!(owed(&way), ["2026-11-22_07", "2026-11-22_08", "2026-11-22_09"]);
+    assert_eq!(owed(&way), ["2026-11-22_06", "2026-11-22_07", "2026-11-22_08", "2026-11-22_09"]);
     assert!(way.events.is_empty());
     assert_eq!(
         owed(&decide(&plain(&[], Ending::Cut), &known(5))),

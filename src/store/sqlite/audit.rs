@@ -26,6 +26,7 @@ pub(crate) struct KeptHour {
     pub(crate) hour: Hour,
     pub(crate) owed: bool,
     pub(crate) given_up: bool,
+    pub(crate) in_gap: bool,
     pub(crate) not_before_ms: i64,
     pub(crate) tries: u32,
 }
@@ -61,7 +62,7 @@ pub(crate) fn hours_left(
     account: &str,
 ) -> Result<Vec<KeptHour>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT hour, state, not_before_ms, tries FROM hour
+        "SELECT hour, state, not_before_ms, tries, gap IS NOT NULL FROM hour
          WHERE account = ?1 AND state != 'verified' ORDER BY hour",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
@@ -72,6 +73,7 @@ pub(crate) fn hours_left(
             given_up: state == HourState::GivenUp.as_str(),
             not_before_ms: row.get(2)?,
             tries: row.get(3)?,
+            in_gap: row.get(4)?,
         })
     };
     let hours = statement.query_map(params![account], read)?.collect::<Result<_, _>>()?;

@@ -36,7 +36,7 @@ pub(super) fn owe(
                                       ELSE min(not_before_ms, excluded.not_before_ms) END
              WHERE excluded.cause != 'reconcile'
                  AND (state != 'verified' OR verified_ms IS NULL OR verified_ms < ?8)
-                 AND (state != 'given_up' OR excluded.cause != 'unannounced')",
+                 AND (state != 'given_up' OR excluded.cause != 'routine')",
         )?
         .execute(params![
             account,

@@ -1,36 +1,23 @@
 //! Taking in: the questions answered and what was decided kept, in one transaction.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::Moment;
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
-use crate::reply::{Identity, Mobile, Suspicion};
+use crate::reply::{Mobile, Suspicion};
 use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
 use crate::store::hour::{HourChange, HourState};
 use crate::store::read::{
-    Ingested, Known, Missed, NewEvent, NewReply, Outcome, Questions, ReadId, Source, Standing,
-    Tally, WaitingRecord,
+    Ingested, Known, NewEvent, NewReply, Outcome, Questions, ReadId, Source, Standing,
+    WaitingRecord,
 };
-use crate::store::sqlite::accounts::{conversion, routes};
+use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::hours;
+use crate::store::sqlite::known::{Facts, answer};
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, Hour, UnixMs};
-
-/// How far back reads by hour are looked at for a second reader.
-const MISSED_WINDOW: Duration = Duration::from_hours(7 * 24);
-
-/// The read's facts that the questions turn on.
-struct Facts {
-    read: ReadId,
-    account: String,
-    hour: Option<Hour>,
-    body_sha256: Option<Vec<u8>>,
-}
 
 /// Answers the questions, lets `decide` decide, and keeps what it decided. None when another
 /// process took this in before.
@@ -144,149 +131,6 @@ fn facts(connection: &Connection, source: Source) -> Result<Option<Facts>, Store
         })
     });
     Ok(facts.optional()?)
-}
-
-fn answer(
-    connection: &Connection,
-    facts: &Facts,
-    questions: &Questions,
-    now: UnixMs,
-) -> Result<Known, StoreError> {
-    let mut known = Known { subscribers: routes(connection)?, ..Known::default() };
-    known.tallies = tallies(connection, &questions.identities)?;
-    if let Some(gateway) = &questions.gateway {
-        known.gateway_known = connection
-            .prepare_cached("SELECT 1 FROM reply WHERE account = ?1 AND gateway = ?2 LIMIT 1")?
-            .exists(params![facts.account, gateway])?;
-    }
-    if let (None, Some(digest)) = (facts.hour, &facts.body_sha256) {
-        known.body_seen_before = connection
-            .prepare_cached(
-                "SELECT 1 FROM read WHERE account = ?1 AND body_sha256 = ?2 AND hour IS NULL AND id != ?3
-                    AND (id < ?3 OR state = 'ingested')",
-            )?
-            .exists(params![facts.account, digest, facts.read.0])?;
-    }
-    known.proven_plain = proven_plain(connection, facts)?;
-    known.previous_ended = connection
-        .prepare_cached(
-            "SELECT coalesce(ended_ms, started_ms) FROM read
-             WHERE account = ?1 AND id < ?2 AND state != 'abandoned' AND verdict IS NOT 'refused'
-             ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
-        .optional()?;
-    known.unannounced = unannounced_in_a_row(connection, facts)?;
-    known.gaps = hours::gaps(connection, &facts.account)?;
-    known.refusals = connection
-        .prepare_cached("SELECT refusals FROM account WHERE name = ?1")?
-        .query_row([&facts.account], |row| row.get(0))?;
-    if let Some(hour) = facts.hour {
-        known.hour = hours::row(connection, &facts.account, hour)?;
-        known.copies_of_hour = copies_of_hour(connection, &facts.account, hour)?;
-        known.hour_same_as_before = same_as_before(connection, facts, hour)?;
-        known.missed = missed(connection, facts, now)?;
-    }
-    Ok(known)
-}
-
-/// When the first and the last proven plain read before this one began.
-fn proven_plain(
-    connection: &Connection,
-    facts: &Facts,
-) -> Result<Option<(UnixMs, UnixMs)>, StoreError> {
-    let mut ends = Vec::new();
-    for order in ["", "DESC"] {
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT started_ms FROM read WHERE account = ?1 AND hour IS NULL AND verdict = 'proven' AND id < ?2
-             ORDER BY id {order} LIMIT 1"
-        ))?;
-        let end = statement
-            .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
-            .optional()?;
-        ends.extend(end);
-    }
-    Ok(ends.first().copied().zip(ends.last().copied()))
-}
-
-/// How many reads in a row before this one ended with their connection.
-fn unannounced_in_a_row(connection: &Connection, facts: &Facts) -> Result<u32, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT ending IS 'connection' FROM read WHERE account = ?1 AND id < ?2 AND state != 'abandoned'
-         ORDER BY id DESC LIMIT 6",
-    )?;
-    let mut rows = statement.query(params![facts.account, facts.read.0])?;
-    let mut count = 0;
-    while let Some(row) = rows.next()? {
-        if !row.get::<_, bool>(0)? {
-            break;
-        }
-        count += 1;
-    }
-    Ok(count)
-}
-
-/// Whether the last read of the same hour brought this very body.
-fn same_as_before(connection: &Connection, facts: &Facts, hour: Hour) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT body_sha256 IS ?4 AND ending IS 'connection' FROM read
-         WHERE account = ?1 AND id < ?2 AND hour = ?3 AND state != 'abandoned' ORDER BY id DESC LIMIT 1",
-    )?;
-    let same = statement
-        .query_row(params![facts.account, facts.read.0, hour.number(), facts.body_sha256], |row| {
-            row.get(0)
-        });
-    Ok(same.optional()?.unwrap_or(false))
-}
-
-/// What other reads by hour of the last days brought that a plain read should have.
-fn missed(connection: &Connection, facts: &Facts, now: UnixMs) -> Result<Missed, StoreError> {
-    let since = now.before(MISSED_WINDOW);
-    let mut statement = connection.prepare_cached(
-        "SELECT count(*), coalesce(sum(missed), 0) FROM read
-         WHERE account = ?1 AND missed > 0 AND id < ?2 AND started_ms >= ?3",
-    )?;
-    let (reads, replies) = statement
-        .query_row(params![facts.account, facts.read.0, since.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    let told = connection
-        .prepare_cached("SELECT second_reader_ms FROM account WHERE name = ?1")?
-        .query_row([&facts.account], |row| row.get::<_, Option<i64>>(0))?;
-    Ok(Missed { reads, replies, told: told.map(UnixMs) })
-}
-
-fn tallies(
-    connection: &Connection,
-    identities: &[Identity],
-) -> Result<HashMap<Identity, Tally>, StoreError> {
-    let mut counts =
-        connection.prepare_cached("SELECT plain, seen FROM tally WHERE identity = ?1")?;
-    let mut gateways = connection
-        .prepare_cached("SELECT gateway FROM reply WHERE identity = ?1 ORDER BY occurrence")?;
-    let mut tallies = HashMap::new();
-    for identity in identities {
-        let counted = counts.query_row([identity.0], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((plain, seen)) = counted.optional()? else { continue };
-        let gateways =
-            gateways.query_map([identity.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        tallies.insert(*identity, Tally { plain, seen, gateways });
-    }
-    Ok(tallies)
-}
-
-fn copies_of_hour(
-    connection: &Connection,
-    account: &str,
-    hour: Hour,
-) -> Result<Vec<(Identity, u32)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT identity, max(plain, seen) FROM tally WHERE account = ?1 AND hour = ?2",
-    )?;
-    let copies = statement
-        .query_map(params![account, hour.number()], |row| Ok((Identity(row.get(0)?), row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    Ok(copies)
 }
 
 fn keep_tallies(

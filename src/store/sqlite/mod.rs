@@ -12,6 +12,7 @@ pub(crate) mod file;
 pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;
+mod known;
 pub(crate) mod probes;
 pub(crate) mod reads;
 pub(crate) mod retention;

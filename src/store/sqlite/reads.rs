@@ -204,8 +204,9 @@ pub(crate) fn view(
         .prepare_cached("SELECT started_ms FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id LIMIT 1")?
         .query_row([account], |row| row.get(0).map(UnixMs))
         .optional()?;
-    // The hour for which a cut record waits comes first: it waits for a while only. Then fewest
-    // tries first, then the newest; but the hour that still runs, once tried, comes behind
+    // The hour for which a cut record waits comes first: it waits for a while only. Then those of
+    // gaps, before others that are looked at as a matter of course. Of either kind fewest tries
+    // first, then the newest; but the hour that still runs, once tried, comes behind
     // those that are over: reading it again and again settles nothing and starves them. An hour to
     // come was owed by a clock that was wrong: it waits until it is there. The index is named
     // because SQLite, left to itself, looks at every hour that there ever was.
@@ -216,7 +217,7 @@ pub(crate) fn view(
              WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2 AND hour <= ?3 + 1
              ORDER BY tries = 0 AND hour IN (SELECT (replied_at + 28800) / 3600 FROM waiting_record
                                              WHERE waiting_record.account = ?1) DESC,
-                 tries > 0 AND hour >= ?3, tries, hour DESC LIMIT 1",
+                 tries > 0 AND hour >= ?3, gap IS NULL, tries, hour DESC LIMIT 1",
         )?
         .query_row(params![account, now.unix.0, current.number()], |row| row.get(0))
         .optional()?;

@@ -1,9 +1,9 @@
 //! What customers write, and what a right reader must make of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::dice::Dice;
-use super::fate::{Fate, HOUR, MINUTE, SECOND, beijing};
+use super::fate::{Fate, HOUR, LATE_MAX, MINUTE, SECOND, beijing};
 use crate::gateway::charset::Charset;
 use crate::gateway::simulator::NewReply;
 use crate::reply::Mobile;
@@ -35,9 +35,13 @@ pub(super) struct Written {
     pub(super) writings: Vec<Writing>,
     pub(super) texts: Vec<Text>,
     places: HashMap<Text, usize>,
-    /// Hours that a typed record names: the gateway does not show it there, so that such an hour
-    /// lacks a reply that is known, and may be given up.
+    /// Hours that a typed date names, be it a whole record's or one behind which an answer may be
+    /// cut: the gateway shows no such reply there, so that the hour lacks one that is known, and
+    /// may be given up.
     pub(super) forged_hours: Vec<Hour>,
+    /// The texts that the first half of a typed record claims. One that is truly written too is
+    /// shown by other hours than its double, and then no answer holds both.
+    pub(super) claimed: BTreeSet<usize>,
 }
 
 const OWN_NUMBER: &str = "1068112227282";
@@ -83,11 +87,8 @@ impl Written {
         let (content, forged) = self.content(fate, dice, stamped);
         let copies = if dice.chance(250) { dice.between(2, 5) } else { 1 };
         for _ in 0..copies {
-            let late = if dice.chance(300) {
-                dice.below(fate.late_max())
-            } else {
-                dice.below(20 * SECOND)
-            };
+            let late =
+                if dice.chance(300) { dice.below(LATE_MAX) } else { dice.below(20 * SECOND) };
             let at = (stamped + late).min(fate.end - 1);
             let gateway = match dice.chance(60) {
                 true => String::new(),
@@ -145,12 +146,14 @@ impl Written {
         match forged {
             None => (vec![self.place(fate, mobile, second, &reply.content)], None),
             Some(Forged { head, date, second: None }) => {
+                self.forged_hours.push(date.hour());
                 let looks_like = self.place(fate, mobile, *date, head);
                 (vec![self.place(fate, mobile, second, &reply.content)], Some(looks_like))
             }
             // Nothing can tell a customer who types a whole record from two customers.
             Some(Forged { head, date, second: Some((number, tail)) }) => {
                 let first = self.place(fate, mobile, *date, head);
+                self.claimed.insert(first);
                 (vec![first, self.place(fate, number, second, tail)], None)
             }
         }

@@ -144,7 +144,7 @@ impl Core {
                 Step::Probe => return Wish::Probe,
                 Step::Rest(rest) => return Wish::Rest(nap(fate, &view, due, rest, now)),
                 Step::Reconcile(first, last) => {
-                    let owed = hours::owed_for_reconciling(first, last);
+                    let owed = hours::owed_for_reconciling(first, last, fate.mode);
                     at_once(self.store.reconcile(ACCOUNT, owed, last)).unwrap();
                     continue;
                 }

@@ -19,11 +19,7 @@ pub(super) const DAY: i64 = 24 * HOUR;
 pub(super) const SKEW_MAX: i64 = 2 * MINUTE;
 /// The most that a reply may reach the gateway after its stamp: the two hours for which carriers
 /// are given credit, less what two clocks can differ.
-const LATE_MAX: i64 = 2 * HOUR - 3 * SKEW_MAX;
-
-/// The most where only hours are read: there each is looked at once, a quarter of an hour after
-/// its end.
-const LATE_BY_HOUR_MAX: i64 = 15 * MINUTE - 3 * SKEW_MAX;
+pub(super) const LATE_MAX: i64 = 2 * HOUR - 3 * SKEW_MAX;
 
 /// Rates of trouble, in thousandths of the chances that there are for it.
 #[derive(Clone, Copy)]
@@ -120,8 +116,15 @@ impl Fate {
             _ => dice.pick(&SCHEDULES[2..]),
         };
         let announces = !dice.chance(70);
-        // A host that proves nothing takes some reads for each hour: two slots an hour are too few.
-        let slowest = if announces { 30 } else { 10 };
+        let mode = if dice.chance(40) { ReadMode::Hour } else { ReadMode::Plain };
+        let reconcile = match dice.below(12) {
+            0 => Reconcile::Hourly,
+            1..=3 => Reconcile::Nightly,
+            _ => Reconcile::Off,
+        };
+        // Where each hour is read as a matter of course, two slots an hour are too few.
+        let reads_all = !announces || mode == ReadMode::Hour || reconcile != Reconcile::Off;
+        let slowest = if reads_all { 10 } else { 30 };
         let interval = slowest.min(*dice.pick(&[1, 5, 10, 10, 20, 30])) * MINUTE;
         // Read near the hour's end and begin more often than chance would.
         let minute = *dice.pick(&[0, 7, 29, 43, 58, 59]);
@@ -131,12 +134,6 @@ impl Fate {
             false => format!("{second} {minute} {hours}"),
         };
         let charset = if dice.chance(150) { Charset::Utf8 } else { Charset::Gbk };
-        let reconcile = match dice.below(12) {
-            0 => Reconcile::Hourly,
-            1..=3 => Reconcile::Nightly,
-            _ => Reconcile::Off,
-        };
-        let mode = if dice.chance(40) { ReadMode::Hour } else { ReadMode::Plain };
         let clocks = *dice.pick(&[
             Clocks::Right,
             Clocks::Right,
@@ -222,14 +219,6 @@ impl Fate {
         }
         let ruling = self.episodes.iter().find(|(from, to, _)| (*from..*to).contains(&now));
         ruling.map_or(CALM, |(_, _, rates)| *rates)
-    }
-
-    /// The most that a reply of this life reaches the gateway after its stamp.
-    pub(super) fn late_max(&self) -> i64 {
-        match self.mode {
-            ReadMode::Plain => LATE_MAX,
-            ReadMode::Hour => LATE_BY_HOUR_MAX,
-        }
     }
 
     /// Some time of this life, rather in its trouble than in its calm.

@@ -194,10 +194,13 @@ impl Judge {
             return Err(format!("{} {one} reads in a row starve {other} reads", self.in_a_row.1));
         }
         let (Some(hour), false) = (hour, plain) else { return Ok(()) };
-        let is_ready = |left: &&KeptHour| {
-            left.owed && left.not_before_ms <= now_ms && left.hour.end().0 <= now_ms
-        };
         let left = core.hours_left();
+        let in_gap = left.iter().any(|left| left.hour == hour && left.in_gap);
+        // Hours of gaps come before those that are looked at as a matter of course.
+        let is_ready = |left: &&KeptHour| {
+            let is_over = left.hour.end().0 <= now_ms;
+            left.owed && left.not_before_ms <= now_ms && is_over && (left.in_gap || !in_gap)
+        };
         let ready = left.iter().filter(is_ready).map(|left| (left.hour, left.tries)).collect();
         self.begun.insert(read, (hour, ready));
         Ok(())
@@ -233,13 +236,23 @@ impl Judge {
     /// Whether trouble that is over has left nothing behind.
     pub(super) fn is_settled(&self, fate: &Fate, written: &Written, core: &Core) -> bool {
         let at_rest = core.reads_open().is_empty() && core.records_waiting().is_empty();
-        if !fate.announces {
+        if !fate.announces || fate.mode == ReadMode::Hour {
             // Every hour that ends is owed there, so that there is always one; all must have come.
-            let all = self.came.iter().zip(&self.kept).all(|(came, kept)| came <= kept);
+            let is_kept = |(text, (came, kept)): (usize, (&u32, &u32))| {
+                came <= kept || written.claimed.contains(&text) && *kept > 0
+            };
+            let all = self.came.iter().zip(&self.kept).enumerate().all(is_kept);
             return at_rest && (all || fate.clocks == Clocks::Wild);
         }
-        let owed = |left: &KeptHour| left.owed && !written.forged_hours.contains(&left.hour);
-        at_rest && !core.hours_left().iter().any(owed)
+        at_rest && !core.hours_left().iter().any(|left| left.owed)
+    }
+
+    /// The texts of which fewer copies are kept than came, for whoever looks into a broken life.
+    pub(super) fn lacking(&self, written: &Written) -> String {
+        let lacks = |text: &usize| self.came[*text] > self.kept[*text];
+        let seconds = (0..self.came.len()).filter(lacks).map(|text| written.texts[text].second);
+        let times = seconds.map(|second| BeijingTime::from_unix_seconds(second).to_string());
+        times.collect::<Vec<_>>().join(", ")
     }
 
     /// What must hold when a life is over: all is kept, once, unchanged, and told once to each.
@@ -251,10 +264,13 @@ impl Judge {
     ) -> Result<(), Broken> {
         for (text, (came, kept)) in self.came.iter().zip(&self.kept).enumerate() {
             let extra = self.looked_like[text];
-            if !(*came..=came + extra).contains(kept) && fate.clocks != Clocks::Wild {
-                let Text { second, .. } = &written.texts[text];
+            let least = if written.claimed.contains(&text) { (*came).min(1) } else { *came };
+            if !(least..=came + extra).contains(kept) && fate.clocks != Clocks::Wild {
+                let Text { second, mobile, bytes } = &written.texts[text];
                 let when = BeijingTime::from_unix_seconds(*second);
-                return Err(format!("of {came} replies of {when}, {kept} are kept"));
+                return Err(format!(
+                    "of {came} replies of {when}, {mobile} {bytes:?}, {kept} are kept"
+                ));
             }
         }
         let rows = core.replies_after(0);

@@ -21,8 +21,7 @@ mod machine;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Child, Command, Stdio};
 
 use self::customers::Written;
 use self::dice::Dice;
@@ -33,6 +32,8 @@ use self::judge::{Broken, Judge};
 use self::machine::{Machine, World};
 use crate::gateway::client::ReadMode;
 
+/// Which part of the lives a process lives: its number, and how many there are.
+const PART: &str = "REPLYD_TEST_PART";
 /// Lives in a usual run of the tests.
 const SEEDS: u64 = 2_000;
 /// How long after its trouble a life may go on until nothing is owed.
@@ -132,7 +133,8 @@ fn until_settled(machine: &mut Machine, world: &mut World<'_>) -> Result<i64, Br
             return Ok(now);
         }
         if since > SETTLING_MAX {
-            return Err("long after all trouble something is still owed".to_owned());
+            let lacking = world.judge.lacking(world.written);
+            return Err(format!("long after all trouble something is owed; not kept: {lacking}"));
         }
         machine.step(world)?;
     }
@@ -149,32 +151,69 @@ fn no_reply_is_lost_or_doubled_in_any_life() {
         return;
     }
     let seeds = number("REPLYD_TEST_SEEDS").unwrap_or(SEEDS);
-    let (next, total) = (AtomicU64::new(0), Mutex::new((Lived::default(), Vec::new())));
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
-                return;
+    if let Ok(part) = std::env::var(PART) {
+        let (first, step) = part.split_once('/').unwrap();
+        return live_part(first.parse().unwrap(), step.parse().unwrap(), seeds);
+    }
+    let (mut lived, mut broken) = (Lived::default(), Vec::new());
+    for line in parts() {
+        let mut words = line.splitn(3, '\t');
+        match (words.next(), words.next(), words.next()) {
+            (Some("lived"), Some(ms), Some(rest)) => {
+                let (reads, replies) = rest.split_once('\t').unwrap();
+                lived.ms += ms.parse::<i64>().unwrap();
+                lived.reads += reads.parse::<u64>().unwrap();
+                lived.replies += replies.parse::<u64>().unwrap();
             }
-            let lived = catch_unwind(AssertUnwindSafe(|| live(seed, &mut Vec::new())))
-                .unwrap_or_else(|_| Err("it panicked".to_owned()));
-            let mut total = total.lock().unwrap();
-            match lived {
-                Ok(lived) => {
-                    total.0.ms += lived.ms;
-                    total.0.reads += lived.reads;
-                    total.0.replies += lived.replies;
-                }
-                Err(broken) => total.1.push((seed, broken)),
+            (Some("broken"), Some(seed), Some(how)) => {
+                broken.push((seed.parse().unwrap(), how.to_owned()));
             }
+            // What the test runner says.
+            _ => {}
         }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    let (lived, mut broken) = total.into_inner().unwrap();
+    }
     broken.sort();
     assert!(broken.is_empty(), "{}", told(&broken, seeds));
+    assert!(lived.reads > seeds, "{} reads: the lives were not lived", lived.reads);
     tell_figures(seeds, &lived);
+}
+
+/// Lives the lives in as many processes as there are cores, and gives the lines that they print.
+/// Not in threads: all stores in memory of one process share a lock.
+fn parts() -> Vec<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = |core| {
+        let test = "intake::tests::life::no_reply_is_lost_or_doubled_in_any_life";
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(PART, format!("{core}/{cores}"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let started: Vec<Child> = (0..cores).map(start).collect();
+    let mut lines = Vec::new();
+    for part in started {
+        let output = part.wait_with_output().unwrap();
+        assert!(output.status.success(), "a part of the lives ended with {}", output.status);
+        lines.extend(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned));
+    }
+    lines
+}
+
+/// Lives every so manieth life, and prints what it came to.
+fn live_part(first: u64, step: usize, seeds: u64) {
+    let mut out = std::io::stdout().lock();
+    for seed in (first..seeds).step_by(step) {
+        let lived = catch_unwind(AssertUnwindSafe(|| live(seed, &mut Vec::new())))
+            .unwrap_or_else(|_| Err("it panicked".to_owned()));
+        match lived {
+            Ok(Lived { ms, reads, replies }) => {
+                writeln!(out, "\nlived\t{ms}\t{reads}\t{replies}").unwrap();
+            }
+            Err(broken) => writeln!(out, "\nbroken\t{seed}\t{broken}").unwrap(),
+        }
+    }
 }
 
 fn told(broken: &[(u64, Broken)], seeds: u64) -> String {

@@ -3,7 +3,7 @@
 -- read began that verified it; `held` and `known` are the copies that its last proven read held
 -- and that were known then.
 ALTER TABLE hour ADD COLUMN cause TEXT NOT NULL DEFAULT 'doubt'
-    CHECK (cause IN ('doubt', 'pause', 'repeat', 'unannounced', 'reconcile'));
+    CHECK (cause IN ('doubt', 'pause', 'repeat', 'routine', 'reconcile'));
 ALTER TABLE hour ADD COLUMN gap INTEGER;
 ALTER TABLE hour ADD COLUMN verified_ms INTEGER;
 ALTER TABLE hour ADD COLUMN held INTEGER;
