@@ -144,7 +144,7 @@ fn is_found(package: &Path, bug: &Bug) -> bool {
         let mut command = Command::new(env!("CARGO"));
         command.current_dir(package).args(["test", "--locked", "--quiet"]);
         // What others depend on is built already, and one copy is enough of what is not.
-        command.env("CARGO_TARGET_DIR", target()).env("REPLYD_TEST_SEEDS", "300");
+        command.env("CARGO_TARGET_DIR", target()).env("REPLYD_TEST_SEEDS", "60");
         command.env_remove("REPLYD_FIGURES").args(more).output().unwrap()
     };
     let tests: Vec<&str> = bug.tests.iter().map(String::as_str).collect();
