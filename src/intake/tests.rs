@@ -220,6 +220,8 @@ async fn taking_in_twice_keeps_once() {
     let read = life.ask(None).await;
     life.pass(Duration::from_secs(2));
     life.answered(read, answer(Ending::Announced, RECORD)).await;
+    // Whoever left it there, it is to be taken in.
+    assert_eq!(life.store.open_reads("main", life.now.clone()).await.unwrap(), [read]);
     let (one, other) = (life.prepare(read).await, life.prepare(read).await);
     assert_eq!(life.decide(one).await.unwrap().new, 1);
     assert_eq!(life.decide(other).await, None);
@@ -272,7 +274,7 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
     let later = life.now.unix.after(INTERVAL);
     let second = claim(later).await.unwrap().remove(0);
     assert_eq!((first.delivery, first.lease + 1), (second.delivery, second.lease));
-    for (claim, next) in [(second, Next::Delivered), (first, Next::RetryAt(later))] {
+    for (claim, next) in [(first, Next::RetryAt(later)), (second, Next::Delivered)] {
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
