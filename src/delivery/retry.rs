@@ -7,6 +7,8 @@ use crate::time::{UnixMs, format_duration};
 
 /// The most that jitter adds to a wait: it spreads the load after an outage, and never shortens.
 const JITTER: f64 = 0.2;
+/// The longest wait that a receiver can ask for: one that asks for years must not be forgotten.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// A subscriber's rules for failures.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +28,26 @@ pub struct Failure {
     pub created: UnixMs,
     /// When the attempt ended.
     pub now: UnixMs,
+    /// The least wait that the receiver asked for, by [`retry_after`].
+    pub retry_after: Option<Duration>,
     /// A throw of the dice, from 0 up to 1.
     pub dice: f64,
+}
+
+/// The wait that a `Retry-After` header asks for: seconds or a date (RFC 9110, 10.2.3), a day at
+/// most, nothing where the date is past. None where it is neither: such a header says nothing.
+#[must_use]
+pub fn retry_after(value: &str, now: UnixMs) -> Option<Duration> {
+    let value = value.trim_ascii();
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are more than a day, too.
+        value.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+        UnixMs(crate::time::millis(since_epoch)).since(now)
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 /// Decides what follows a failure, and says it in plain words.
@@ -35,7 +55,9 @@ pub struct Failure {
 pub fn after_failure(rules: Rules<'_>, failure: Failure) -> (Next, String) {
     let index = (failure.attempt as usize).saturating_sub(1);
     let wait = rules.waits.get(index).or(rules.waits.last()).copied().unwrap_or_default();
-    let due = failure.now.after(wait.mul_f64(1.0 + JITTER * failure.dice.clamp(0.0, 1.0)));
+    let jittered = wait.mul_f64(1.0 + JITTER * failure.dice.clamp(0.0, 1.0));
+    let asked = failure.retry_after.filter(|asked| *asked > jittered);
+    let due = failure.now.after(asked.unwrap_or(jittered));
     // Never at the first failure: the machine may have been off for longer than that.
     if failure.attempt > 1 && due > failure.created.after(rules.give_up) {
         let words = format!(
@@ -45,10 +67,11 @@ pub fn after_failure(rules: Rules<'_>, failure: Failure) -> (Next, String) {
         );
         return (Next::Failed, words);
     }
-    (
-        Next::RetryAt(due),
-        format!("tried again at {} (wait {})", due.beijing(), format_duration(wait)),
-    )
+    let why = match asked {
+        Some(asked) => format!("the receiver asked for a wait of {}", format_duration(asked)),
+        None => format!("wait {}", format_duration(wait)),
+    };
+    (Next::RetryAt(due), format!("tried again at {} ({why})", due.beijing()))
 }
 
 #[cfg(test)]
@@ -60,9 +83,19 @@ mod tests {
     const RULES: Rules<'_> = Rules { waits: &WAITS, give_up: Duration::from_hours(1) };
 
     fn check(attempt: u32, age_s: i64, dice: f64, expected_s: Option<i64>) {
+        check_asked(attempt, age_s, (dice, None), expected_s);
+    }
+
+    fn check_asked(
+        attempt: u32,
+        age_s: i64,
+        (dice, asked_s): (f64, Option<u64>),
+        expected_s: Option<i64>,
+    ) {
         let now = UnixMs(age_s * 1000);
-        let (next, words) =
-            after_failure(RULES, Failure { attempt, created: UnixMs(0), now, dice });
+        let retry_after = asked_s.map(Duration::from_secs);
+        let failure = Failure { attempt, created: UnixMs(0), now, retry_after, dice };
+        let (next, words) = after_failure(RULES, failure);
         let expected =
             expected_s.map_or(Next::Failed, |wait| Next::RetryAt(UnixMs((age_s + wait) * 1000)));
         assert_eq!(next, expected, "{words}");
@@ -90,5 +123,45 @@ mod tests {
         check(4, 1_801, 0.0, None);
         check(4, 1_800, 0.1, None);
         check(1, 1_000_000, 0.0, Some(5));
+    }
+
+    #[test]
+    fn what_the_receiver_asked_for_is_a_minimum() {
+        check_asked(1, 0, (0.0, Some(60)), Some(60));
+        check_asked(1, 0, (1.0, Some(60)), Some(60));
+        check_asked(2, 0, (0.0, Some(60)), Some(300));
+        check_asked(2, 0, (1.0, Some(310)), Some(360));
+        check_asked(1, 0, (0.0, Some(0)), Some(5));
+        check_asked(1, 0, (0.0, Some(86_400)), Some(86_400));
+        check_asked(2, 0, (0.0, Some(3_600)), Some(3_600));
+        check_asked(2, 0, (0.0, Some(3_601)), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_is_a_day_at_most() {
+        // 1994-11-06 08:49:37 UTC, the date of RFC 9110's examples.
+        let date = UnixMs(784_111_777_000);
+        for (value, asked_s) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 120\t", Some(120)),
+            ("86401", Some(86_400)),
+            ("99999999999999999999999999", Some(86_400)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
+            ("Sun Nov  6 08:50:37 1994", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("Mon, 07 Nov 1994 08:50:37 GMT", Some(86_400)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("120s", None),
+            ("soon", None),
+            ("Sun, 06 Nov 1994", None),
+        ] {
+            assert_eq!(retry_after(value, date), asked_s.map(Duration::from_secs), "{value:?}");
+        }
     }
 }

@@ -212,6 +212,8 @@ async fn record(store: &Store, subscriber: &str, attempt: Attempt) {
 struct Exchange {
     address: Option<SocketAddr>,
     http_status: Option<u16>,
+    /// The header, as it came.
+    retry_after: Option<String>,
     answer: Vec<u8>,
     error: Option<String>,
 }
@@ -241,8 +243,12 @@ impl Sender {
             Verdict::Failed(reason) => {
                 let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
                 let (attempt, created) = (claim.attempt, claim.created);
-                let failure =
-                    Failure { attempt, created, now: ended.unix, dice: random_fraction() };
+                let retry_after = exchange
+                    .retry_after
+                    .as_deref()
+                    .and_then(|value| retry::retry_after(value, ended.unix));
+                let (now, dice) = (ended.unix, random_fraction());
+                let failure = Failure { attempt, created, now, retry_after, dice };
                 let (next, explanation) = retry::after_failure(rules, failure);
                 (Some(reason), next, explanation)
             }
@@ -288,6 +294,8 @@ impl Sender {
         };
         exchange.address = response.remote_addr();
         exchange.http_status = Some(response.status().as_u16());
+        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
+        exchange.retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
         // An answer that breaks or is too long after a 2xx is a success all the same.
         while let Ok(Some(piece)) = response.chunk().await {
             let room = ANSWER_BYTES_MAX - exchange.answer.len();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::routing::{any, post};
 use standardwebhooks::Webhook as Library;
@@ -51,6 +51,8 @@ pub(crate) struct Receiver {
     pub(crate) url: String,
     webhooks: Arc<Mutex<Vec<Webhook>>>,
     answers: Arc<Mutex<Vec<StatusCode>>>,
+    /// What failures ask for, where they ask for anything.
+    retry_after: Arc<Mutex<Option<HeaderValue>>>,
     /// Requests that followed a redirect: every 3xx leads to `/moved`.
     followed: Arc<AtomicUsize>,
 }
@@ -63,6 +65,7 @@ impl Receiver {
             url,
             webhooks: Arc::default(),
             answers: Arc::default(),
+            retry_after: Arc::default(),
             followed: Arc::default(),
         };
         let router = Router::new()
@@ -77,6 +80,11 @@ impl Receiver {
     pub(crate) fn answer_next(&self, statuses: &[u16]) {
         let mut answers = self.answers.lock().unwrap();
         answers.extend(statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap()));
+    }
+
+    /// Every failure asks for this `Retry-After`.
+    pub(crate) fn ask_to_wait(&self, value: &str) {
+        *self.retry_after.lock().unwrap() = Some(value.parse().unwrap());
     }
 
     /// The section of a configuration that delivers to it.
@@ -111,7 +119,8 @@ async fn receive(
     let mut answers = receiver.answers.lock().unwrap();
     let status = if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) };
     let location = status.is_redirection().then(|| (LOCATION, HeaderValue::from_static("/moved")));
-    (status, location.into_iter().collect())
+    let asked = receiver.retry_after.lock().unwrap().clone().filter(|_| !status.is_success());
+    (status, location.into_iter().chain(asked.map(|value| (RETRY_AFTER, value))).collect())
 }
 
 async fn follow(State(receiver): State<Receiver>) -> StatusCode {

@@ -52,6 +52,29 @@ async fn a_failed_delivery_is_tried_again_with_the_same_bytes_and_signed_anew() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_asks_for_a_wait_is_given_it_whatever_its_failure() {
+    let (gateway, receiver) = (a_gateway().await, Receiver::start().await);
+    receiver.answer_next(&[429, 500]);
+    receiver.ask_to_wait("2");
+    let base_url = gateway.base_url();
+    let subscribers = [("crm", receiver.url.as_str())];
+    // Waits of 50 ms, if nothing is asked for.
+    let home = Home::new(&settings(&base_url, &subscribers));
+    gateway.arrive(UID, reply("13900000001", "收到"));
+    let service = home.serve();
+    receiver.wait_for(3).await;
+    until("the delivery to end", || count(&home, "delivery WHERE state = 'delivered'") == 1).await;
+    assert_eq!(service.stop(), Some(0));
+    let asked = "attempt WHERE number <= 2 AND next LIKE '%the receiver asked for a wait of 2s%'";
+    assert_eq!(count(&home, asked), 2);
+    let ended = "SELECT min(next.started_ms - former.started_ms - former.duration_ms)
+                 FROM attempt AS former JOIN attempt AS next ON next.number = former.number + 1";
+    let least: i64 = query(&home, ended);
+    // Two clocks are read one after the other: a millisecond may fall between them.
+    assert!(least >= 1_990, "an attempt after {least} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_subscriber_delays_nobody_else() {
     // The one is not there, the other takes every request and never answers.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
