@@ -60,6 +60,9 @@ impl Resolve for GuardedResolver {
 }
 
 #[cfg(test)]
+mod matrix;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
