@@ -1,11 +1,12 @@
 //! A check of the whole file, which can be given up at any time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, InterruptHandle};
 
 use crate::store::error::StoreError;
+use crate::store::sqlite::lock;
 
 /// Damages that are told, and how much of each: enough to see that it is damaged, and where.
 const DAMAGES_TOLD_MAX: usize = 3;
@@ -57,8 +58,4 @@ pub(super) fn damages(
     let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let found = found.join("; ").replace('\n', " ");
     Ok((found != "ok").then(|| found.chars().take(DAMAGE_CHARS_MAX).collect()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 //! disk. An act's caller is answered only after the commit: what it was told is on disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::store::error::StoreError;
 use crate::store::sqlite::check::{self, GivenUp};
 use crate::store::sqlite::file::{self, OpenMode, connect};
-use crate::store::sqlite::schema;
+use crate::store::sqlite::{lock, schema};
 
 /// The oldest SQLite that is safe here: older ones can lose commits when the WAL resets.
 const SQLITE_OLDEST: i32 = 3_051_003;
@@ -110,7 +110,7 @@ impl Engine {
         direct: &Mutex<Connection>,
         act: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connection = direct.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = lock(direct);
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let done = act(&connection);
         connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
@@ -239,10 +239,6 @@ impl Engine {
     fn lock_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         lock(&self.readers)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an act's caller is told: its own error first, then that of the commit.

@@ -332,12 +332,8 @@ pub(super) fn keep_events(
             .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
             .execute(params![event.id, event.event_type.as_str(), event.body])?;
         let seq = connection.last_insert_rowid();
-        let mut deliver = connection.prepare_cached(
-            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-             VALUES (?1, ?2, 'auto', 'waiting', ?3, ?3)",
-        )?;
         for name in event.subscribers.iter().filter_map(|index| subscribers.get(*index)) {
-            deliver.execute(params![name, seq, now.0])?;
+            put_deliveries(connection, name, &[seq], DeliveryState::Waiting, now)?;
         }
     }
     Ok(())

@@ -18,3 +18,10 @@ pub(crate) mod reads;
 pub(crate) mod retention;
 mod schema;
 pub(crate) mod upkeep;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A value whose holder panicked is whole all the same: nothing here is changed in two steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
