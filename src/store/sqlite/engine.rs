@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::Connection;
+#[cfg(test)]
+use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::error::StoreError;
@@ -89,8 +91,9 @@ impl Engine {
     /// A store in memory whose acts run at once, in the caller's thread, each a transaction.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
-        let mut connection = Connection::open_in_memory()?;
-        connection.set_prepared_statement_cache_capacity(file::STATEMENTS_MAX);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_in_memory_with_flags(flags)?;
+        file::keep_plans(&connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         schema::bring_up_to_date(&mut connection)?;
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::error::StoreError;
@@ -13,7 +14,7 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 /// Size to which a WAL that grew is cut back: as large as the largest answer.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Statements kept prepared on each connection: more than the store has.
-pub(super) const STATEMENTS_MAX: usize = 128;
+const STATEMENTS_MAX: usize = 128;
 
 /// Whether a store may be made where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +61,23 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_MAX)?;
+    keep_plans(&connection)?;
     // Before WAL, which would change a file that is not ours.
     schema::vet(&mut connection)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
     use_wal(&connection)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Keeps statements prepared, and their plans as they are: left to itself SQLite plans a statement
+/// anew whenever another value is bound to it, which costs more than most of them do.
+pub(super) fn keep_plans(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Switches to WAL, once in a file's life. SQLite does not wait for other processes here as it
