@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod event;
 pub mod gateway;
 pub mod intake;
+pub mod language;
 pub mod reply;
 pub mod route;
 pub mod schedule;

@@ -21,7 +21,10 @@ const HOUR_MS: i64 = HOUR_SECONDS * 1000;
 const DAY_HOURS: i64 = 24;
 
 /// An instant of the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct UnixMs(pub i64);
 
 impl UnixMs {

@@ -17,7 +17,8 @@ use code::Code;
 mod code;
 
 /// Each room's storey. A room may use those below it, not its neighbours on the same one.
-const RANKS: [(&str, u8); 17] = [
+const RANKS: [(&str, u8); 18] = [
+    ("language", 0),
     ("time", 0),
     ("tls", 0),
     ("clock", 1),
@@ -37,7 +38,8 @@ const RANKS: [(&str, u8); 17] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 20] = [
+const PURE: [&str; 22] = [
+    "language.rs",
     "time.rs",
     "reply.rs",
     "event/",
@@ -56,6 +58,7 @@ const PURE: [&str; 20] = [
     "intake/suspicion.rs",
     "delivery/sign.rs",
     "delivery/retry.rs",
+    "delivery/explain.rs",
     "delivery/target/",
     "cli/coverage/grid.rs",
 ];

@@ -32,15 +32,16 @@ const TABLES: [Table; 4] = [
         all: "SELECT * FROM reply ORDER BY seq",
     },
     Table {
-        select: "SELECT id, type, body FROM event ORDER BY seq",
-        insert: "INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)",
+        select: "SELECT id, type, body, mobile, replied_at FROM event ORDER BY seq",
+        insert: "INSERT INTO event (id, type, body, mobile, replied_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         all: "SELECT * FROM event ORDER BY seq",
     },
     Table {
         select: "SELECT subscriber, json_group_array(event_seq ORDER BY id), due_ms FROM delivery
                  GROUP BY subscriber, due_ms ORDER BY min(id)",
-        insert: "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-                 SELECT ?1, value, 'auto', 'waiting', ?3, ?3 FROM json_each(?2)",
+        insert: "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at)
+                 SELECT ?1, value, 'auto', 'waiting', ?3, ?3, mobile, replied_at
+                 FROM json_each(?2) CROSS JOIN event ON event.seq = value",
         all: "SELECT * FROM delivery ORDER BY id",
     },
 ];

@@ -17,6 +17,14 @@ use crate::config::is_inside;
 #[error("{0} is an inside address; `allow_private = true` on the subscriber permits it")]
 pub struct Refused(IpAddr);
 
+impl Refused {
+    /// The inside address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.0
+    }
+}
+
 /// Vets the host of a URL where it is an address, in whatever form it was written.
 ///
 /// # Errors

@@ -5,6 +5,8 @@
 //! ([`sign`], [`retry`], [`target`]); [`guard`] says which addresses may be reached; [`worker`]
 //! carries out. Nothing here knows of gateways.
 
+mod exchange;
+pub mod explain;
 pub mod guard;
 pub mod retry;
 pub mod sign;

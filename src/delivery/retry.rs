@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::store::delivery::Next;
-use crate::time::{UnixMs, format_duration};
+use crate::delivery::target::{Verdict, Wish};
+use crate::store::attempt::{GivenUp, Next};
+use crate::time::UnixMs;
 
 /// The most that jitter adds to a wait: it spreads the load after an outage, and never shortens.
 const JITTER: f64 = 0.2;
@@ -19,17 +20,15 @@ pub struct Rules<'a> {
     pub give_up: Duration,
 }
 
-/// A failure.
+/// An attempt, should it have failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
-    /// The number of the attempt that failed, from 1.
+    /// Its number, from 1.
     pub attempt: u32,
     /// When the delivery was made, or released where it was held.
     pub created: UnixMs,
     /// When the attempt ended.
     pub now: UnixMs,
-    /// The least wait that the receiver asked for, by [`retry_after`].
-    pub retry_after: Option<Duration>,
     /// A throw of the dice, from 0 up to 1.
     pub dice: f64,
 }
@@ -50,28 +49,36 @@ pub fn retry_after(value: &str, now: UnixMs) -> Option<Duration> {
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-/// Decides what follows a failure, and says it in plain words.
+/// Decides what follows an attempt of which this is the verdict.
 #[must_use]
-pub fn after_failure(rules: Rules<'_>, failure: Failure) -> (Next, String) {
+pub fn after(verdict: &Verdict, rules: Rules<'_>, failure: Failure) -> Next {
+    if verdict.trouble.is_none() {
+        return Next::Delivered;
+    }
+    match verdict.wish {
+        Wish::None => again(rules, failure, None),
+        Wish::Wait(asked) => again(rules, failure, Some(asked)),
+        Wish::Abort => Next::Failed { why: GivenUp::Aborted },
+        Wish::Disable(why) => Next::Wait { why },
+    }
+}
+
+/// The next try after a failure, if there is one.
+fn again(rules: Rules<'_>, failure: Failure, asked: Option<Duration>) -> Next {
     let index = (failure.attempt as usize).saturating_sub(1);
     let wait = rules.waits.get(index).or(rules.waits.last()).copied().unwrap_or_default();
     let jittered = wait.mul_f64(1.0 + JITTER * failure.dice.clamp(0.0, 1.0));
-    let asked = failure.retry_after.filter(|asked| *asked > jittered);
-    let due = failure.now.after(asked.unwrap_or(jittered));
+    let asked = asked.filter(|asked| *asked > jittered);
+    let at = failure.now.after(asked.unwrap_or(jittered));
     // Never at the first failure: the machine may have been off for longer than that.
-    if failure.attempt > 1 && due > failure.created.after(rules.give_up) {
-        let words = format!(
-            "given up after {} attempts: the next would come more than {} after the delivery was made",
-            failure.attempt,
-            format_duration(rules.give_up)
-        );
-        return (Next::Failed, words);
+    if failure.attempt > 1 && at > failure.created.after(rules.give_up) {
+        return Next::Failed { why: GivenUp::TooOld { give_up_ms: whole_ms(rules.give_up) } };
     }
-    let why = match asked {
-        Some(asked) => format!("the receiver asked for a wait of {}", format_duration(asked)),
-        None => format!("wait {}", format_duration(wait)),
-    };
-    (Next::RetryAt(due), format!("tried again at {} ({why})", due.beijing()))
+    Next::Retry { at, wait_ms: whole_ms(asked.unwrap_or(wait)), asked: asked.is_some() }
+}
+
+fn whole_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -94,11 +101,13 @@ mod tests {
     ) {
         let now = UnixMs(age_s * 1000);
         let retry_after = asked_s.map(Duration::from_secs);
-        let failure = Failure { attempt, created: UnixMs(0), now, retry_after, dice };
-        let (next, words) = after_failure(RULES, failure);
-        let expected =
-            expected_s.map_or(Next::Failed, |wait| Next::RetryAt(UnixMs((age_s + wait) * 1000)));
-        assert_eq!(next, expected, "{words}");
+        let failure = Failure { attempt, created: UnixMs(0), now, dice };
+        let at = match again(RULES, failure, retry_after) {
+            Next::Retry { at, .. } => Some(at),
+            Next::Failed { .. } => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(at, expected_s.map(|wait| UnixMs((age_s + wait) * 1000)));
     }
 
     #[test]

@@ -4,29 +4,28 @@
 //! nobody else. What a worker holds in memory is only what it is sending; a worker that dies
 //! leaves leases, which end.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, random_fraction};
 use crate::config::SubscriberConfig;
-use crate::delivery::guard::{self, GuardedResolver};
+use crate::delivery::exchange::{Channel, Exchange};
+use crate::delivery::explain;
 use crate::delivery::retry::{self, Failure, Rules};
-use crate::delivery::target::{Verdict, webhook};
+use crate::delivery::target::{Answer, Verdict, Wish, webhook};
+use crate::language::Language;
 use crate::store::Store;
-use crate::store::delivery::{Attempt, Claim, Next};
+use crate::store::attempt::{Attempt, Next, Trouble};
+use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::time::UnixMs;
 
 /// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// The most of an answer that is kept; the rest is never read.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// The longest sleep: what a clock that was set hides is noticed after it at the latest.
 const REST_MAX: Duration = Duration::from_mins(1);
 /// Wait before a store that failed is tried again.
@@ -63,7 +62,7 @@ pub struct Worker {
 struct Sender {
     clock: Clock,
     config: SubscriberConfig,
-    http: reqwest::Client,
+    channel: Channel,
 }
 
 impl Worker {
@@ -76,11 +75,9 @@ impl Worker {
         clock: Clock,
         config: SubscriberConfig,
     ) -> Result<Self, DeliveryError> {
-        let http = client(&config).map_err(|error| DeliveryError::Client {
-            subscriber: config.name.clone(),
-            reason: error.without_url().to_string(),
-        })?;
-        Ok(Self { store, sender: Arc::new(Sender { clock, config, http }) })
+        let channel = Channel::new(&config)
+            .map_err(|reason| DeliveryError::Client { subscriber: config.name.clone(), reason })?;
+        Ok(Self { store, sender: Arc::new(Sender { clock, config, channel }) })
     }
 
     /// Delivers for ever, until told to stop; attempts under way are waited for.
@@ -207,153 +204,64 @@ async fn record(store: &Store, subscriber: &str, attempt: Attempt) {
     }
 }
 
-/// What one request came to.
-#[derive(Default)]
-struct Exchange {
-    address: Option<SocketAddr>,
-    http_status: Option<u16>,
-    /// The header, as it came.
-    retry_after: Option<String>,
-    answer: Vec<u8>,
-    error: Option<String>,
-}
-
 impl Sender {
     /// Makes one attempt and decides what follows.
     async fn attempt(&self, claim: &Claim) -> Attempt {
         let started = self.clock.now();
-        let mut exchange = Exchange::default();
+        let headers = webhook::headers(claim, &self.config.secrets, started.unix.seconds());
         let limit = self.clock.real(self.config.timeout);
-        if tokio::time::timeout(limit, self.exchange(claim, started.unix, &mut exchange))
-            .await
-            .is_err()
-            && exchange.http_status.is_none()
-        {
-            let within = crate::time::format_duration(self.config.timeout);
-            exchange.error = Some(format!("no answer within {within}"));
-        }
+        let exchange = self.channel.post(&headers, &claim.body, limit).await;
         let ended = self.clock.now();
-        let verdict = match (&exchange.error, exchange.http_status) {
-            (Some(error), _) => Verdict::Failed(error.clone()),
-            (None, Some(status)) => webhook::judge(status),
-            (None, None) => Verdict::Failed("no answer".to_owned()),
-        };
-        let (error, next, explanation) = match verdict {
-            Verdict::Delivered => (None, Next::Delivered, "delivered".to_owned()),
-            Verdict::Failed(reason) => {
-                let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
-                let (attempt, created) = (claim.attempt, claim.created);
-                let retry_after = exchange
-                    .retry_after
-                    .as_deref()
-                    .and_then(|value| retry::retry_after(value, ended.unix));
-                let (now, dice) = (ended.unix, random_fraction());
-                let failure = Failure { attempt, created, now, retry_after, dice };
-                let (next, explanation) = retry::after_failure(rules, failure);
-                (Some(reason), next, explanation)
-            }
-        };
-        self.tell(claim, &exchange, error.as_deref(), next, &explanation);
-        Attempt {
+        let verdict = judge(&exchange, ended.unix);
+        let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
+        let (attempt, created) = (claim.attempt, claim.created);
+        let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
+        let next = retry::after(&verdict, rules, failure);
+        let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
             number: claim.attempt,
             started: started.unix,
             took: Duration::from_millis((ended.boot_ms - started.boot_ms).max(0).unsigned_abs()),
             address: exchange.address.map(|address| address.to_string()),
+            timings: exchange.timings,
             http_status: exchange.http_status,
-            error,
+            trouble: verdict.trouble,
             answer: exchange.answer,
-            explanation,
             next,
-        }
-    }
-
-    /// Sends the event and reads the first of the answer. What was learnt stands in `exchange`
-    /// when the deadline ends this.
-    async fn exchange(&self, claim: &Claim, now: UnixMs, exchange: &mut Exchange) {
-        if !self.config.allow_private
-            && let Err(refused) = guard::vet_url(&self.config.url)
-        {
-            exchange.error = Some(refused.to_string());
-            return;
-        }
-        let mut request = self.http.post(self.config.url.clone());
-        for (name, value) in webhook::headers(claim, &self.config.secrets, now.seconds()) {
-            request = request.header(name, value);
-        }
-        for (name, value) in &self.config.headers {
-            request = request.header(name, value.expose_secret());
-        }
-        let mut response = match request.body(claim.body.clone()).send().await {
-            Ok(response) => response,
-            Err(error) => {
-                exchange.error = Some(in_words(error));
-                return;
-            }
         };
-        exchange.address = response.remote_addr();
-        exchange.http_status = Some(response.status().as_u16());
-        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
-        exchange.retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        // An answer that breaks or is too long after a 2xx is a success all the same.
-        while let Ok(Some(piece)) = response.chunk().await {
-            let room = ANSWER_BYTES_MAX - exchange.answer.len();
-            exchange.answer.extend(piece.iter().take(room));
-            if piece.len() >= room {
-                return;
-            }
-        }
+        self.tell(claim, &attempt);
+        attempt
     }
 
-    fn tell(
-        &self,
-        claim: &Claim,
-        exchange: &Exchange,
-        error: Option<&str>,
-        next: Next,
-        explanation: &str,
-    ) {
-        let (subscriber, attempt, http_status) =
-            (&self.config.name, claim.attempt, exchange.http_status);
-        let id = &claim.event_id;
-        match (next, error) {
-            (Next::Delivered, _) => info!(subscriber, id, attempt, http_status, "delivered"),
-            (Next::RetryAt(_), error) => {
-                warn!(subscriber, id, attempt, error, next = explanation, "not delivered")
+    fn tell(&self, claim: &Claim, tried: &Attempt) {
+        let (subscriber, id) = (&self.config.name, &claim.event_id);
+        let (attempt, http_status) = (tried.number, tried.http_status);
+        let error = tried.trouble.as_ref().map(|trouble| explain::trouble(trouble, Language::En));
+        let next = explain::next(&tried.next, Language::En);
+        match tried.next {
+            Next::Delivered => info!(subscriber, id, attempt, http_status, "delivered"),
+            Next::Retry { .. } | Next::Wait { .. } | Next::Told { .. } => {
+                warn!(subscriber, id, attempt, error, next, "not delivered")
             }
-            (Next::Failed, error) => {
-                error!(subscriber, id, attempt, error, next = explanation, "given up")
-            }
+            Next::Failed { .. } => error!(subscriber, id, attempt, error, next, "given up"),
         }
     }
 }
 
-fn client(config: &SubscriberConfig) -> Result<reqwest::Client, reqwest::Error> {
-    crate::tls::install_provider();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("replyd/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy();
-    if !config.allow_private {
-        let proxy = config.proxy.as_ref().and_then(|proxy| proxy.host_str()).map(str::to_owned);
-        builder = builder.dns_resolver(GuardedResolver { proxy });
+fn judge(exchange: &Exchange, now: UnixMs) -> Verdict {
+    let retry_after =
+        exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
+    match (&exchange.trouble, exchange.http_status) {
+        (None, Some(status)) => webhook::judge(Answer {
+            status,
+            retry_after,
+            webhook_delivery: exchange.webhook_delivery.as_deref(),
+        }),
+        (trouble, _) => {
+            let silent = || Trouble::Broken { detail: "no answer".to_owned() };
+            let trouble = Some(trouble.clone().unwrap_or_else(silent));
+            Verdict { trouble, wish: Wish::None }
+        }
     }
-    if let Some(proxy) = &config.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.as_str())?);
-    }
-    builder.build()
-}
-
-/// What went wrong, without the URL, which may hold a token.
-fn in_words(error: reqwest::Error) -> String {
-    let what = if error.is_connect() { "cannot connect" } else { "the request failed" };
-    let error = error.without_url();
-    let mut root: &dyn std::error::Error = &error;
-    while let Some(cause) = root.source() {
-        root = cause;
-    }
-    format!("{what}: {root}")
 }

@@ -15,7 +15,8 @@ use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::Store;
-use crate::store::delivery::{Attempt, Next, SubscriberSpec};
+use crate::store::attempt::{Attempt, Next, Timings};
+use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
@@ -274,7 +275,9 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
     let later = life.now.unix.after(INTERVAL);
     let second = claim(later).await.unwrap().remove(0);
     assert_eq!((first.delivery, first.lease + 1), (second.delivery, second.lease));
-    for (claim, next) in [(first, Next::RetryAt(later)), (second, Next::Delivered)] {
+    for (claim, next) in
+        [(first, Next::Retry { at: later, wait_ms: 0, asked: false }), (second, Next::Delivered)]
+    {
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
@@ -283,9 +286,9 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
             took: Duration::ZERO,
             address: None,
             http_status: None,
-            error: None,
+            timings: Timings::default(),
+            trouble: None,
             answer: Vec::new(),
-            explanation: String::new(),
             next,
         };
         life.store.record_attempt(attempt).await.unwrap();

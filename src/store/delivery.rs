@@ -1,7 +1,5 @@
 //! What the store takes and gives when replies are delivered.
 
-use std::time::Duration;
-
 use crate::reply::{Mobile, Suspicion};
 use crate::route::Route;
 use crate::store::read::ReadId;
@@ -112,44 +110,6 @@ pub struct Claim {
     pub created: UnixMs,
     /// The number of this attempt, from 1.
     pub attempt: u32,
-}
-
-/// What was tried and what came of it. No `Debug`: an answer may hold anything.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The delivery's number.
-    pub delivery: i64,
-    /// The claim under which it was tried.
-    pub lease: i64,
-    /// The number of the attempt, from 1.
-    pub number: u32,
-    /// When it began.
-    pub started: UnixMs,
-    /// How long it took.
-    pub took: Duration,
-    /// The address that was reached.
-    pub address: Option<String>,
-    /// The answer's status.
-    pub http_status: Option<u16>,
-    /// What went wrong, in plain words.
-    pub error: Option<String>,
-    /// The first of the answer's body.
-    pub answer: Vec<u8>,
-    /// What happens next, in plain words.
-    pub explanation: String,
-    /// What happens next.
-    pub next: Next,
-}
-
-/// What becomes of a delivery after an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It is done.
-    Delivered,
-    /// It is tried again then.
-    RetryAt(UnixMs),
-    /// It is given up, and kept.
-    Failed,
 }
 
 /// Which replies to deliver again, and to whom.

@@ -4,6 +4,7 @@
 //! The store decides nothing: where an act depends on what is known, it is handed the decision
 //! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
 
+pub mod attempt;
 mod by_hand;
 pub mod delivery;
 pub mod error;
@@ -23,7 +24,8 @@ use crate::clock::Moment;
 use crate::gateway::client::{ReadMode, Received};
 use crate::reply::IdKey;
 use crate::route::Route;
-use crate::store::delivery::{Attempt, Claim, Figures, ReplayRequest, Replayed, SubscriberSpec};
+use crate::store::attempt::Attempt;
+use crate::store::delivery::{Claim, Figures, ReplayRequest, Replayed, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::hour::{Gap, HourRow, OwedHour};
 use crate::store::read::{

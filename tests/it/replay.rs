@@ -181,7 +181,7 @@ fn chosen(home: &Home, only: &str) -> Value {
 async fn only_what_a_subscriber_lacks_is_replayed() {
     let Stage { crm, home, .. } = stage().await;
     let of = "subscriber = 'crm' AND event_seq = (SELECT event.seq FROM event JOIN reply USING (id)
-              WHERE mobile = '13900000001')";
+              WHERE event.mobile = '13900000001')";
     assert_eq!((chosen(&home, "missing"), chosen(&home, "failed")), (json!(0), json!(0)));
     for (state, missing, failed) in
         [("failed", 1, 1), ("cancelled", 1, 0), ("waiting", 0, 0), ("sending", 0, 0)]

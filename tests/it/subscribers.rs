@@ -65,7 +65,7 @@ async fn a_receiver_that_asks_for_a_wait_is_given_it_whatever_its_failure() {
     receiver.wait_for(3).await;
     until("the delivery to end", || count(&home, "delivery WHERE state = 'delivered'") == 1).await;
     assert_eq!(service.stop(), Some(0));
-    let asked = "attempt WHERE number <= 2 AND next LIKE '%the receiver asked for a wait of 2s%'";
+    let asked = "attempt WHERE number <= 2 AND next LIKE '%\"wait_ms\":2000,\"asked\":true%'";
     assert_eq!(count(&home, asked), 2);
     let ended = "SELECT min(next.started_ms - former.started_ms - former.duration_ms)
                  FROM attempt AS former JOIN attempt AS next ON next.number = former.number + 1";
@@ -118,7 +118,10 @@ async fn a_redirect_is_neither_followed_nor_a_success() {
     assert_eq!(service.stop(), Some(0));
     assert_eq!(receiver.followed(), 0);
     assert_eq!(
-        count(&home, "attempt WHERE http_status BETWEEN 300 AND 399 AND error LIKE '%redirect%'"),
+        count(
+            &home,
+            "attempt WHERE http_status BETWEEN 300 AND 399 AND trouble LIKE '%\"status\":3%'"
+        ),
         4
     );
     assert!(home.log().contains("redirect"), "{}", home.log());
@@ -154,7 +157,7 @@ async fn an_inside_address_is_refused_unless_it_is_allowed() {
     assert_eq!(service.stop(), Some(0));
     let (attempts, of_them) = (
         count(&home, "attempt"),
-        count(&home, "attempt WHERE error LIKE '%inside address%' AND address IS NULL"),
+        count(&home, "attempt WHERE trouble LIKE '%inside%' AND address IS NULL"),
     );
     assert_eq!(attempts, of_them);
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it connected");

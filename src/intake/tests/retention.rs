@@ -1,7 +1,8 @@
 //! What is let go, what stays, and that nothing that went comes back.
 
 use super::*;
-use crate::store::delivery::{Attempt, Claim, Next};
+use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
+use crate::store::delivery::Claim;
 use crate::store::retention::{Cutoffs, Kind};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -44,9 +45,9 @@ impl Life {
             took: Duration::from_secs(1),
             address: None,
             http_status: Some(200),
-            error: None,
+            timings: Timings::default(),
+            trouble: None,
             answer: Vec::new(),
-            explanation: String::new(),
             next,
         };
         self.store.record_attempt(attempt).await.unwrap();
@@ -106,12 +107,12 @@ async fn a_reply_stays_until_each_of_its_deliveries_is_done() {
     let [claim] = &life.claim().await[..] else { panic!("one delivery") };
     life.purge(14, 30, 365, 400).await;
     assert_eq!(life.counts().await, [1, 1, 1, 0, 1], "it is being sent");
-    life.tried(claim, Next::RetryAt(life.now.unix)).await;
+    life.tried(claim, Next::Retry { at: life.now.unix, wait_ms: 0, asked: false }).await;
     life.pass(DAY * 31);
     life.purge(14, 30, 365, 400).await;
     assert_eq!(life.counts().await, [1, 1, 1, 0, 1], "it waits again, without its old attempt");
     let [claim] = &life.claim().await[..] else { panic!("one delivery") };
-    life.tried(claim, Next::Failed).await;
+    life.tried(claim, Next::Failed { why: GivenUp::Aborted }).await;
     life.purge(14, 30, 365, 400).await;
     assert_eq!(life.counts().await, [0, 0, 0, 0, 1], "it is done");
 }
@@ -121,7 +122,7 @@ async fn an_erased_reply_leaves_nothing_but_its_tombstone() {
     let mut life = Life::begin().await;
     life.read(None, answer(Ending::Announced, RECORD)).await;
     let [claim] = &life.claim().await[..] else { panic!("one delivery") };
-    life.tried(claim, Next::RetryAt(life.now.unix)).await;
+    life.tried(claim, Next::Retry { at: life.now.unix, wait_ms: 0, asked: false }).await;
     // It is erased while it is being sent.
     let [claim] = &life.claim().await[..] else { panic!("one delivery") };
     assert_eq!(life.store.erase(1).await, 1);

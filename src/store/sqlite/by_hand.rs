@@ -25,7 +25,7 @@ pub(crate) fn list(
     // that no more of them are looked at than are needed.
     let mut statement = connection.prepare_cached(
         "SELECT delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, due_ms,
-                mobile, content, suspect
+                reply.mobile, content, suspect
          FROM delivery CROSS JOIN event ON event.seq = event_seq LEFT JOIN reply ON reply.id = event.id
          WHERE (?1 IS NULL OR subscriber = ?1) AND (?2 IS NULL OR state = ?2)
          ORDER BY delivery.id DESC LIMIT ?3",
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(counted, [Held { subscriber: "crm".to_owned(), count: 4, newest: 4 }]);
         assert_eq!(held(&connection, Some("erp")).unwrap(), []);
         connection
-            .execute_batch("INSERT INTO delivery SELECT 5, subscriber, event_seq, trigger, state, 8, 8, 0, 0, NULL FROM delivery WHERE id = 4")
+            .execute_batch("INSERT INTO delivery (id, subscriber, event_seq, trigger, state, created_ms, due_ms) SELECT 5, subscriber, event_seq, trigger, state, 8, 8 FROM delivery WHERE id = 4")
             .unwrap();
         let release = || release(&connection, &counted[0], 3, UnixMs(100)).unwrap();
         assert_eq!((release(), stand(&connection)), (3, vec![W, W, W, H, H]));

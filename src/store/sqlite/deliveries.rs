@@ -1,14 +1,15 @@
 //! Deliveries: claimed by lease, recorded with fencing, and made again by a replay.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::reply::{Mobile, Reply, ReplyId};
 use crate::route::Route;
-use crate::store::delivery::{
-    Attempt, Claim, DeliveryState, Next, ReplayRequest, Replayed, Selection, Trigger,
-};
+use crate::store::attempt::{Attempt, Next};
+use crate::store::delivery::{Claim, DeliveryState, ReplayRequest, Replayed, Selection, Trigger};
 use crate::store::error::StoreError;
-use crate::store::sqlite::accounts::routes;
+use crate::store::sqlite::accounts::{conversion, routes};
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, UnixMs};
 
@@ -58,8 +59,10 @@ pub(super) fn trigger(name: &str) -> Option<Trigger> {
 /// its reply was erased, leaves nothing.
 pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), StoreError> {
     connection.prepare_cached(
-        "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, error, answer, next)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)",
+        "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer, next,
+                              resolve_us, connect_us, tls_us, first_byte_us)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+         WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ?1)",
     )?
     .execute(params![
         attempt.delivery,
@@ -68,14 +71,19 @@ pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), S
         crate::time::millis(attempt.took),
         attempt.address,
         attempt.http_status,
-        attempt.error,
+        attempt.trouble.as_ref().map(as_json).transpose()?,
         attempt.answer,
-        attempt.explanation,
+        as_json(&attempt.next)?,
+        micros(attempt.timings.resolve),
+        micros(attempt.timings.connect),
+        micros(attempt.timings.tls),
+        micros(attempt.timings.first_byte),
     ])?;
-    let (state, due) = match attempt.next {
+    let (state, due) = match &attempt.next {
         Next::Delivered => ("delivered", None),
-        Next::RetryAt(due) => ("waiting", Some(due.0)),
-        Next::Failed => ("failed", None),
+        Next::Retry { at, .. } => ("waiting", Some(at.0)),
+        Next::Wait { .. } => ("waiting", None),
+        Next::Failed { .. } | Next::Told { .. } => ("failed", None),
     };
     connection
         .prepare_cached(
@@ -84,6 +92,14 @@ pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), S
         )?
         .execute(params![attempt.delivery, attempt.lease, state, due])?;
     Ok(())
+}
+
+fn as_json(fact: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(fact).map_err(conversion)
+}
+
+fn micros(span: Option<Duration>) -> Option<i64> {
+    span.map(|span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// When the subscriber's next delivery is due.
@@ -110,8 +126,8 @@ pub(crate) fn replay(
         deliveries: chosen.iter().map(|(name, _)| (name.clone(), 0)).collect(),
     };
     let mut deliver = connection.prepare_cached(
-        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-         SELECT ?1, seq, 'replay', 'waiting', ?3, ?3 FROM event WHERE id = ?2",
+        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, lane, mobile, replied_at)
+         SELECT ?1, seq, 'replay', 'waiting', ?3, ?3, 1, mobile, replied_at FROM event WHERE id = ?2",
     )?;
     for ((name, route), (_, count)) in chosen.iter().zip(&mut replayed.deliveries) {
         for reply in replies.iter().filter(|reply| route.wants(reply)) {

@@ -195,13 +195,20 @@ fn put_events(
     subscribers: &[String],
     now: UnixMs,
 ) -> Result<(), StoreError> {
-    let mut put =
-        connection.prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?;
+    let mut put = connection.prepare_cached(
+        "INSERT INTO event (id, type, body, mobile, replied_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     let mut waiting = vec![Vec::new(); subscribers.len()];
     let mut held = waiting.clone();
     for new in replies {
         let event_type = EventType::ReplyReceived.as_str();
-        let event = put.insert(params![new.reply.id.as_str(), event_type, new.event])?;
+        let event = put.insert(params![
+            new.reply.id.as_str(),
+            event_type,
+            new.event,
+            new.reply.mobile.as_str(),
+            new.reply.replied_at.unix_seconds(),
+        ])?;
         for index in &new.subscribers {
             let events = if new.held.contains(index) { &mut held } else { &mut waiting };
             if let Some(events) = events.get_mut(*index) {
@@ -232,8 +239,9 @@ fn put_deliveries(
     let events = serde_json::to_string(events).map_err(conversion)?;
     connection
         .prepare_cached(
-            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-             SELECT ?1, value, 'auto', ?4, ?3, ?3 FROM json_each(?2)",
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at)
+             SELECT ?1, value, 'auto', ?4, ?3, ?3, mobile, replied_at
+             FROM json_each(?2) CROSS JOIN event ON event.seq = value",
         )?
         .execute(params![subscriber, events, now.0, state.as_str()])?;
     Ok(())

@@ -12,11 +12,12 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-static MIGRATIONS: [&str; 4] = [
+static MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 /// Refuses a file that is no store of this program or of a newer version, before anything is
@@ -152,7 +153,7 @@ mod tests {
             OR name GLOB 'former*'";
         assert_eq!(
             text(&connection, tables),
-            "attempt_delivery delivery delivery_due delivery_event delivery_held"
+            "attempt_delivery delivery delivery_due delivery_event delivery_held delivery_mobile"
         );
         // The attempts have their deliveries again, and none other can be had.
         let strays: i64 = connection

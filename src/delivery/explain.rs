@@ -1,0 +1,139 @@
+//! What came of an attempt, in plain words: what went wrong, what comes next and when.
+
+use std::time::Duration;
+
+use crate::language::Language;
+use crate::store::attempt::{Disabled, GivenUp, Next, Phase, Trouble};
+use crate::time::format_duration;
+
+/// What went wrong, and what to do about it where somebody can.
+#[must_use]
+pub fn trouble(trouble: &Trouble, language: Language) -> String {
+    let both = |zh: String, en: String| language.pick(zh, en);
+    match trouble {
+        Trouble::Inside { address } => both(
+            format!("{address} 是内网地址；要允许，请在该订阅者上设置 allow_private = true"),
+            format!(
+                "{address} is an inside address; `allow_private = true` on the subscriber permits it"
+            ),
+        ),
+        Trouble::Resolve { detail } => both(
+            format!("域名解析失败：{detail}"),
+            format!("the name cannot be resolved: {detail}"),
+        ),
+        Trouble::Connect { detail } => {
+            both(format!("无法连接：{detail}"), format!("cannot connect: {detail}"))
+        }
+        Trouble::Tls { detail } => {
+            both(format!("TLS 握手失败：{detail}"), format!("cannot encrypt: {detail}"))
+        }
+        Trouble::Proxy { detail } => {
+            both(format!("代理不通：{detail}"), format!("the proxy does not connect: {detail}"))
+        }
+        Trouble::Timeout { phase, within_ms } => {
+            let within = format_duration(Duration::from_millis(*within_ms));
+            both(
+                format!("{within} 内没有完成（停在：{}）", part(*phase, Language::Zh)),
+                format!("no answer within {within} (while {})", part(*phase, Language::En)),
+            )
+        }
+        Trouble::Broken { detail } => {
+            both(format!("收到应答之前连接断开：{detail}"), format!("the request failed: {detail}"))
+        }
+        Trouble::Status { status } => status_in_words(*status, language),
+        Trouble::Told { words } => words.clone(),
+    }
+}
+
+fn part(phase: Phase, language: Language) -> &'static str {
+    match phase {
+        Phase::Resolve => language.pick("解析域名", "resolving the name"),
+        Phase::Connect => language.pick("建立连接", "connecting"),
+        Phase::Tls => language.pick("TLS 握手", "encrypting"),
+        Phase::Answer => language.pick("等待应答", "waiting for the answer"),
+    }
+}
+
+fn status_in_words(status: u16, language: Language) -> String {
+    let (zh, en) = match status {
+        300..=399 => (
+            "重定向，从不跟随；请配置最终的 URL",
+            "a redirect, which is never followed; configure the final URL",
+        ),
+        401 | 403 => (
+            "接收方拒绝了我们；请检查它的密钥和访问规则",
+            "the receiver refuses us; check its secret and its access rules",
+        ),
+        404 | 405 => ("该 URL 不接收 webhook", "nothing at this URL takes webhooks"),
+        410 => ("接收方已永久下线", "the receiver is gone"),
+        413 => ("接收方认为事件太大", "the receiver finds the event too large"),
+        429 => ("接收方要求减少请求", "the receiver wants fewer requests"),
+        400..=499 => ("接收方不接受", "the receiver did not accept it"),
+        502..=504 => {
+            ("接收方的网关连不上其后端", "the receiver's server is not reached by its own front")
+        }
+        _ => ("接收方出错", "the receiver failed"),
+    };
+    language.pick(format!("HTTP {status}：{zh}"), format!("HTTP {status}: {en}"))
+}
+
+/// What comes next, when and why.
+#[must_use]
+pub fn next(next: &Next, language: Language) -> String {
+    let both = |zh: String, en: String| language.pick(zh, en);
+    match next {
+        Next::Delivered => language.pick("已送达", "delivered").to_owned(),
+        Next::Retry { at, wait_ms, asked } => {
+            let wait = format_duration(Duration::from_millis(*wait_ms));
+            let (zh, en) = match asked {
+                true => (
+                    format!("接收方要求等待 {wait}"),
+                    format!("the receiver asked for a wait of {wait}"),
+                ),
+                false => (format!("等待 {wait}"), format!("wait {wait}")),
+            };
+            let at = at.beijing();
+            both(format!("将于 {at} 重试（{zh}）"), format!("tried again at {at} ({en})"))
+        }
+        Next::Wait { why } => {
+            let why = disabled(*why, language);
+            both(
+                format!("保留等待：{why}"),
+                format!("kept until the subscriber is enabled again: {why}"),
+            )
+        }
+        Next::Failed { why: GivenUp::TooOld { give_up_ms } } => {
+            let give_up = format_duration(Duration::from_millis(*give_up_ms));
+            both(
+                format!("已放弃：下一次重试会晚于投递建立后 {give_up}；可手动重试"),
+                format!(
+                    "given up: the next attempt would come more than {give_up} after the delivery was made; \
+                     it can be retried by hand"
+                ),
+            )
+        }
+        Next::Failed { why: GivenUp::Aborted } => language
+            .pick(
+                "已放弃：接收方要求不再发送这一条（webhook-delivery: abort-message）",
+                "given up: the receiver asked not to be told of it again (webhook-delivery: abort-message)",
+            )
+            .to_owned(),
+        Next::Told { words } => words.clone(),
+    }
+}
+
+/// Why a subscriber takes no deliveries.
+#[must_use]
+pub fn disabled(why: Disabled, language: Language) -> &'static str {
+    match why {
+        Disabled::ByHand => language.pick("已手动停用", "it was disabled by hand"),
+        Disabled::Gone => {
+            language.pick("接收方应答 410，已永久下线", "its receiver answered 410: it is gone")
+        }
+        Disabled::Asked => language.pick(
+            "接收方要求停用（webhook-delivery: disable）",
+            "its receiver asked for it (webhook-delivery: disable)",
+        ),
+        Disabled::Failing => language.pick("连续多日全部失败", "for days every attempt has failed"),
+    }
+}
