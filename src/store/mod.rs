@@ -11,6 +11,7 @@ pub mod error;
 pub mod hour;
 pub mod journal;
 pub mod read;
+pub mod replay;
 pub mod retention;
 pub mod slot;
 mod sqlite;
@@ -25,7 +26,7 @@ use crate::gateway::client::{ReadMode, Received};
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::attempt::Attempt;
-use crate::store::delivery::{Claim, Figures, ReplayRequest, Replayed, SubscriberSpec};
+use crate::store::delivery::{Claim, Figures, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::hour::{Gap, HourRow, OwedHour};
 use crate::store::read::{
@@ -423,27 +424,6 @@ impl Store {
     /// The store's own.
     pub async fn record_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
         self.engine.write(move |connection| deliveries::record(connection, &attempt)).await
-    }
-
-    /// Makes new deliveries of an hour's replies, or counts them.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn replay(
-        &self,
-        request: ReplayRequest,
-        now: UnixMs,
-    ) -> Result<Replayed, StoreError> {
-        if request.dry_run {
-            let look = move |connection: &_| deliveries::replay(connection, &request, now);
-            return self.engine.read(look).await;
-        }
-        let replayed = self
-            .engine
-            .write(move |connection| deliveries::replay(connection, &request, now))
-            .await?;
-        self.changed();
-        Ok(replayed)
     }
 
     /// Whether it is time to look for what was kept long enough: at most once an hour, whichever

@@ -14,9 +14,9 @@ use crate::cli::table::visible;
 use crate::cli::{chosen, load, output, signals};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::delivery::{ReplayRequest, Replayed, Selection};
 use crate::store::journal::JournalFilter;
 use crate::store::read::ReadId;
+use crate::store::replay::{ReplayRequest, Replayed, Selection};
 use crate::store::{OpenMode, Store};
 use crate::time::{Hour, UnixMs, parse_duration};
 

@@ -15,6 +15,7 @@ pub(crate) mod journal;
 mod known;
 pub(crate) mod probes;
 pub(crate) mod reads;
+pub(crate) mod replays;
 pub(crate) mod retention;
 mod schema;
 pub(crate) mod upkeep;
