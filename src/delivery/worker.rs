@@ -9,17 +9,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
-use crate::clock::{Clock, random_fraction};
+use crate::clock::Clock;
 use crate::config::SubscriberConfig;
-use crate::delivery::exchange::{Channel, Exchange};
-use crate::delivery::explain;
-use crate::delivery::retry::{self, Failure, Rules};
-use crate::delivery::target::{Answer, Verdict, Wish, webhook};
-use crate::language::Language;
+use crate::delivery::sender::{Sender, SenderError};
 use crate::store::Store;
-use crate::store::attempt::{Attempt, Next, Trouble};
+use crate::store::attempt::{Attempt, Next};
 use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::time::UnixMs;
@@ -31,25 +27,14 @@ const REST_MAX: Duration = Duration::from_mins(1);
 /// Wait before a store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// A worker that could not be made or had to stop.
+/// A worker that had to stop.
 #[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    /// The HTTP client could not be built.
-    #[error("subscriber {subscriber:?}: cannot prepare HTTP requests: {reason}")]
-    Client {
-        /// The subscriber.
-        subscriber: String,
-        /// Why not.
-        reason: String,
-    },
-    /// The store is closed.
-    #[error("subscriber {subscriber:?}: {source}")]
-    Store {
-        /// The subscriber.
-        subscriber: String,
-        /// Why.
-        source: StoreError,
-    },
+#[error("subscriber {subscriber:?}: {source}")]
+pub struct WorkerError {
+    /// The subscriber.
+    subscriber: String,
+    /// Why: the store is closed.
+    source: StoreError,
 }
 
 /// Delivers to one subscriber.
@@ -58,33 +43,20 @@ pub struct Worker {
     sender: Arc<Sender>,
 }
 
-/// What an attempt needs, shared by those under way.
-struct Sender {
-    clock: Clock,
-    config: SubscriberConfig,
-    channel: Channel,
-}
-
 impl Worker {
     /// Prepares a subscriber's deliveries.
     ///
     /// # Errors
     /// When its HTTP client cannot be built.
-    pub fn new(
-        store: Store,
-        clock: Clock,
-        config: SubscriberConfig,
-    ) -> Result<Self, DeliveryError> {
-        let channel = Channel::new(&config)
-            .map_err(|reason| DeliveryError::Client { subscriber: config.name.clone(), reason })?;
-        Ok(Self { store, sender: Arc::new(Sender { clock, config, channel }) })
+    pub fn new(store: Store, clock: Clock, config: SubscriberConfig) -> Result<Self, SenderError> {
+        Ok(Self { store, sender: Arc::new(Sender::new(config, clock)?) })
     }
 
     /// Delivers for ever, until told to stop; attempts under way are waited for.
     ///
     /// # Errors
     /// When the store is closed. Everything else is told and tried again.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), DeliveryError> {
+    pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let mut changes = self.store.changes();
         let mut under_way = JoinSet::new();
         // A failing store is told when it begins to fail, not at every try.
@@ -113,7 +85,7 @@ impl Worker {
                         return Err(self.failed(StoreError::Closed));
                     }
                 }
-                () = self.sender.clock.sleep(rest) => {}
+                () = self.sender.clock().sleep(rest) => {}
             }
         }
         while under_way.join_next().await.is_some() {}
@@ -126,7 +98,7 @@ impl Worker {
     /// # Errors
     /// The store's own.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
-        let started = self.sender.clock.now().unix;
+        let started = self.sender.clock().now().unix;
         let mut failures = 0;
         let mut under_way = JoinSet::new();
         loop {
@@ -142,15 +114,15 @@ impl Worker {
     }
 
     fn name(&self) -> &str {
-        &self.sender.config.name
+        &self.sender.config().name
     }
 
-    fn failed(&self, source: StoreError) -> DeliveryError {
-        DeliveryError::Store { subscriber: self.name().to_owned(), source }
+    fn failed(&self, source: StoreError) -> WorkerError {
+        WorkerError { subscriber: self.name().to_owned(), source }
     }
 
     fn free(&self, under_way: &JoinSet<bool>) -> usize {
-        self.sender.config.concurrency.saturating_sub(under_way.len())
+        self.sender.config().concurrency.saturating_sub(under_way.len())
     }
 
     /// Starts what is due and says how long until something else is.
@@ -159,7 +131,7 @@ impl Worker {
         if free == 0 {
             return Ok(REST_MAX);
         }
-        let now = self.sender.clock.now().unix;
+        let now = self.sender.clock().now().unix;
         let Some(due) = self.store.next_due(self.name()).await? else { return Ok(REST_MAX) };
         if due > now {
             return Ok(due.since(now).min(REST_MAX));
@@ -175,7 +147,7 @@ impl Worker {
             return Ok(Vec::new());
         }
         let lease_end =
-            self.sender.clock.now().unix.after(self.sender.config.timeout + LEASE_MARGIN);
+            self.sender.clock().now().unix.after(self.sender.config().timeout + LEASE_MARGIN);
         self.store.claim(self.name(), now, lease_end, limit).await
     }
 
@@ -185,7 +157,7 @@ impl Worker {
             under_way.spawn(async move {
                 let attempt = sender.attempt(&claim).await;
                 let delivered = attempt.next == Next::Delivered;
-                record(&store, &sender.config.name, attempt).await;
+                record(&store, &sender.config().name, attempt).await;
                 delivered
             });
         }
@@ -201,67 +173,5 @@ async fn record(store: &Store, subscriber: &str, attempt: Attempt) {
             Err(error) => error!(subscriber, %error, "an attempt could not be recorded"),
         }
         tokio::time::sleep(STORE_RETRY).await;
-    }
-}
-
-impl Sender {
-    /// Makes one attempt and decides what follows.
-    async fn attempt(&self, claim: &Claim) -> Attempt {
-        let started = self.clock.now();
-        let headers = webhook::headers(claim, &self.config.secrets, started.unix.seconds());
-        let limit = self.clock.real(self.config.timeout);
-        let exchange = self.channel.post(&headers, &claim.body, limit).await;
-        let ended = self.clock.now();
-        let verdict = judge(&exchange, ended.unix);
-        let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
-        let (attempt, created) = (claim.attempt, claim.created);
-        let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
-        let next = retry::after(&verdict, rules, failure);
-        let attempt = Attempt {
-            delivery: claim.delivery,
-            lease: claim.lease,
-            number: claim.attempt,
-            started: started.unix,
-            took: Duration::from_millis((ended.boot_ms - started.boot_ms).max(0).unsigned_abs()),
-            address: exchange.address.map(|address| address.to_string()),
-            timings: exchange.timings,
-            http_status: exchange.http_status,
-            trouble: verdict.trouble,
-            answer: exchange.answer,
-            next,
-        };
-        self.tell(claim, &attempt);
-        attempt
-    }
-
-    fn tell(&self, claim: &Claim, tried: &Attempt) {
-        let (subscriber, id) = (&self.config.name, &claim.event_id);
-        let (attempt, http_status) = (tried.number, tried.http_status);
-        let error = tried.trouble.as_ref().map(|trouble| explain::trouble(trouble, Language::En));
-        let next = explain::next(&tried.next, Language::En);
-        match tried.next {
-            Next::Delivered => info!(subscriber, id, attempt, http_status, "delivered"),
-            Next::Retry { .. } | Next::Wait { .. } | Next::Told { .. } => {
-                warn!(subscriber, id, attempt, error, next, "not delivered")
-            }
-            Next::Failed { .. } => error!(subscriber, id, attempt, error, next, "given up"),
-        }
-    }
-}
-
-fn judge(exchange: &Exchange, now: UnixMs) -> Verdict {
-    let retry_after =
-        exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
-    match (&exchange.trouble, exchange.http_status) {
-        (None, Some(status)) => webhook::judge(Answer {
-            status,
-            retry_after,
-            webhook_delivery: exchange.webhook_delivery.as_deref(),
-        }),
-        (trouble, _) => {
-            let silent = || Trouble::Broken { detail: "no answer".to_owned() };
-            let trouble = Some(trouble.clone().unwrap_or_else(silent));
-            Verdict { trouble, wish: Wish::None }
-        }
     }
 }

@@ -1,0 +1,117 @@
+//! One attempt: signs, sends, judges the answer, and decides what follows.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::clock::{Clock, random_fraction};
+use crate::config::SubscriberConfig;
+use crate::delivery::exchange::{Channel, Exchange};
+use crate::delivery::explain;
+use crate::delivery::retry::{self, Failure, Rules};
+use crate::delivery::target::{Answer, Verdict, Wish, webhook};
+use crate::language::Language;
+use crate::store::attempt::{Attempt, Next, Trouble};
+use crate::store::delivery::Claim;
+use crate::time::UnixMs;
+
+/// A subscriber to which nothing can be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("subscriber {subscriber:?}: cannot prepare HTTP requests: {reason}")]
+pub struct SenderError {
+    /// The subscriber.
+    subscriber: String,
+    /// Why not.
+    reason: String,
+}
+
+/// Sends to one subscriber.
+pub struct Sender {
+    clock: Clock,
+    config: SubscriberConfig,
+    channel: Channel,
+}
+
+impl Sender {
+    /// Prepares the way to a subscriber.
+    ///
+    /// # Errors
+    /// When its HTTP client cannot be built.
+    pub fn new(config: SubscriberConfig, clock: Clock) -> Result<Self, SenderError> {
+        match Channel::new(&config) {
+            Ok(channel) => Ok(Self { clock, config, channel }),
+            Err(reason) => Err(SenderError { subscriber: config.name, reason }),
+        }
+    }
+
+    /// The subscriber.
+    #[must_use]
+    pub fn config(&self) -> &SubscriberConfig {
+        &self.config
+    }
+
+    /// The clock by which it is sent.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+    /// Makes one attempt and decides what follows.
+    pub async fn attempt(&self, claim: &Claim) -> Attempt {
+        let started = self.clock.now();
+        let headers = webhook::headers(claim, &self.config.secrets, started.unix.seconds());
+        let limit = self.clock.real(self.config.timeout);
+        let exchange = self.channel.post(&headers, &claim.body, limit).await;
+        let ended = self.clock.now();
+        let verdict = judge(&exchange, ended.unix);
+        let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
+        let (attempt, created) = (claim.attempt, claim.created);
+        let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
+        let next = retry::after(&verdict, rules, failure);
+        let attempt = Attempt {
+            delivery: claim.delivery,
+            lease: claim.lease,
+            number: claim.attempt,
+            started: started.unix,
+            took: Duration::from_millis((ended.boot_ms - started.boot_ms).max(0).unsigned_abs()),
+            address: exchange.address.map(|address| address.to_string()),
+            timings: exchange.timings,
+            http_status: exchange.http_status,
+            trouble: verdict.trouble,
+            answer: exchange.answer,
+            next,
+        };
+        self.tell(claim, &attempt);
+        attempt
+    }
+
+    fn tell(&self, claim: &Claim, tried: &Attempt) {
+        let (subscriber, id) = (&self.config.name, &claim.event_id);
+        let (attempt, http_status) = (tried.number, tried.http_status);
+        let error = tried.trouble.as_ref().map(|trouble| explain::trouble(trouble, Language::En));
+        let next = explain::next(&tried.next, Language::En);
+        match tried.next {
+            Next::Delivered => info!(subscriber, id, attempt, http_status, "delivered"),
+            Next::Retry { .. } | Next::Wait { .. } | Next::Told { .. } => {
+                warn!(subscriber, id, attempt, error, next, "not delivered")
+            }
+            Next::Failed { .. } => error!(subscriber, id, attempt, error, next, "given up"),
+        }
+    }
+}
+
+fn judge(exchange: &Exchange, now: UnixMs) -> Verdict {
+    let retry_after =
+        exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
+    match (&exchange.trouble, exchange.http_status) {
+        (None, Some(status)) => webhook::judge(Answer {
+            status,
+            retry_after,
+            webhook_delivery: exchange.webhook_delivery.as_deref(),
+        }),
+        (trouble, _) => {
+            let silent = || Trouble::Broken { detail: "no answer".to_owned() };
+            let trouble = Some(trouble.clone().unwrap_or_else(silent));
+            Verdict { trouble, wish: Wish::None }
+        }
+    }
+}
