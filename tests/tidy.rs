@@ -43,7 +43,7 @@ const PURE: [&str; 22] = [
     "time.rs",
     "reply.rs",
     "event/",
-    "route.rs",
+    "route/",
     "gateway/charset.rs",
     "gateway/rx.rs",
     "gateway/rx/",

@@ -10,11 +10,13 @@ use url::Url;
 
 use super::address::is_inside;
 use super::names::{self, Names};
+use super::rate::RateLimit;
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
 use super::secret::{Vault, WebhookSecret};
-use super::{headers, urls};
+use super::{filter, headers, urls};
 use crate::event::EventType;
+use crate::route::Filter;
 
 const KIND: &str = "[[subscriber]]";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -27,7 +29,8 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 const SECRETS: RangeInclusive<usize> = 1..=5;
 const RETRIES: RangeInclusive<usize> = 1..=20;
 const ACCOUNTS_MAX: usize = 1000;
-const GIVE_UP_MAX: Duration = Duration::from_hours(365 * 24);
+const YEAR: Duration = Duration::from_hours(365 * 24);
+const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 const TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT_MAX: Duration = Duration::from_mins(5);
 const CONCURRENCY: usize = 8;
@@ -43,6 +46,20 @@ pub enum Format {
 impl Format {
     /// Every format and its word.
     pub const WORDS: [(&str, Self); 1] = [("standard", Self::Standard)];
+}
+
+/// In which order one person's replies go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By the time of the replies, one at a time.
+    Mobile,
+    /// In any: they may overtake each other.
+    None,
+}
+
+impl Order {
+    /// Every order and its word.
+    pub const WORDS: [(&str, Self); 2] = [("mobile", Self::Mobile), ("none", Self::None)];
 }
 
 /// One destination of replies. `Debug` shows no secret, no header's value, and of URLs only
@@ -62,14 +79,26 @@ pub struct SubscriberConfig {
     pub accounts: Vec<String>,
     /// The events that it gets; at least one.
     pub events: Vec<EventType>,
+    /// `match`: which replies it gets, by what is in them.
+    pub filter: Filter,
+    /// How old a reply may be when it is kept; an older one is not sent.
+    pub since: Option<Duration>,
+    /// Whether it gets numbers masked.
+    pub mask: bool,
     /// The waits after failures, 1 to 20; the last repeats.
     pub retry: Vec<Duration>,
     /// How long after its reply was kept a delivery is given up.
     pub give_up: Duration,
+    /// After how long of nothing but failures it is disabled.
+    pub disable_after: Duration,
     /// How long one attempt may take in all.
     pub timeout: Duration,
     /// How many deliveries may be under way at once.
     pub concurrency: usize,
+    /// How many deliveries it is sent at most, in which time.
+    pub rate_limit: Option<RateLimit>,
+    /// In which order one person's replies go out.
+    pub order: Order,
     /// Further headers by lower-case name; values are printable ASCII.
     pub headers: Vec<(String, SecretString)>,
     /// The proxy to it: `http` or `socks5`.
@@ -94,10 +123,16 @@ impl fmt::Debug for SubscriberConfig {
             .field("format", &self.format)
             .field("accounts", &self.accounts)
             .field("events", &self.events)
+            .field("filter", &self.filter)
+            .field("since", &self.since)
+            .field("mask", &self.mask)
             .field("retry", &self.retry)
             .field("give_up", &self.give_up)
+            .field("disable_after", &self.disable_after)
             .field("timeout", &self.timeout)
             .field("concurrency", &self.concurrency)
+            .field("rate_limit", &self.rate_limit)
+            .field("order", &self.order)
             .field("headers", &headers)
             .field("proxy", &self.proxy.as_ref().map(urls::shown))
             .field("enabled", &self.enabled)
@@ -140,10 +175,18 @@ fn read(
     let format = section.choice("format", Format::Standard, &Format::WORDS);
     let accounts = known_accounts(section, accounts);
     let events = section.list("events", 1..=8, |item| item.choice(&EventType::WORDS));
+    let filter = filter::read(section.section("match", "[subscriber.match]"));
+    let since = section
+        .read("since", |value| unless_empty(value, |value| value.duration(MILLISECOND..=YEAR)));
+    let mask = section.flag("mask", false);
     let retry = section.list("retry", RETRIES, |item| item.duration(MILLISECOND..=WEEK));
-    let give_up = section.duration("give_up", WEEK, MILLISECOND..=GIVE_UP_MAX);
+    let give_up = section.duration("give_up", WEEK, MILLISECOND..=YEAR);
+    let disable_after = section.duration("disable_after", DISABLE_AFTER, MILLISECOND..=YEAR);
     let timeout = section.duration("timeout", TIMEOUT, MILLISECOND..=TIMEOUT_MAX);
     let concurrency = section.read("concurrency", |value| value.integer(CONCURRENCIES));
+    let rate_limit = section
+        .read("rate_limit", |value| unless_empty(value, |value| value.parse(RateLimit::parse)));
+    let order = section.choice("order", Order::Mobile, &Order::WORDS);
     let headers = headers::read(section, vault);
     let proxy = section.read("proxy", |value| value.parse(urls::proxy)).flatten();
     let enabled = section.flag("enabled", true);
@@ -155,10 +198,16 @@ fn read(
         events: events.unwrap_or_else(|| vec![EventType::ReplyReceived]),
         retry: retry.unwrap_or_else(default_retry),
         concurrency: concurrency.unwrap_or(CONCURRENCY),
+        since: since.flatten(),
+        rate_limit: rate_limit.flatten(),
         format,
         accounts,
+        filter,
+        mask,
         give_up,
+        disable_after,
         timeout,
+        order,
         headers,
         proxy,
         enabled,
@@ -166,6 +215,14 @@ fn read(
         allow_private,
         allow_http,
     })
+}
+
+/// A value for which the empty string means that there is none.
+fn unless_empty<T>(
+    value: &Value<'_>,
+    read: impl FnOnce(&Value<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    if value.toml().as_str() == Some("") { Ok(None) } else { read(value).map(Some) }
 }
 
 fn default_retry() -> Vec<Duration> {

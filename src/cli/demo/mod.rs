@@ -19,13 +19,14 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Reconcile, RetainConfig,
+    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Order, Reconcile, RetainConfig,
     ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
 };
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::ReadMode;
 use crate::gateway::simulator::{Habits, NewAccount, Options, Simulator};
+use crate::route::Filter;
 use crate::store::Store;
 use crate::store::delivery::Figures;
 use show::Show;
@@ -147,10 +148,16 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         format: Format::Standard,
         accounts: Vec::new(),
         events: vec![EventType::ReplyReceived],
+        filter: Filter::default(),
+        since: None,
+        mask: false,
         retry: vec![Duration::from_secs(30), Duration::from_mins(1)],
         give_up: Duration::from_hours(24),
+        disable_after: Duration::from_hours(24),
         timeout: Duration::from_mins(4),
         concurrency: 4,
+        rate_limit: None,
+        order: Order::Mobile,
         headers: Vec::new(),
         proxy: None,
         enabled: true,

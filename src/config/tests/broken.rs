@@ -54,6 +54,7 @@ proxy = "http://CANARY:CANARY@CANARY:8080/?CANARY"
 name = "crm"
 url = "https://CANARY:CANARY@crm.example.com/CANARY?CANARY=CANARY"
 secret = ["whsec_CANARYCANARYCANARYCANARYCANARYCA==", { env = "whsec_CANARY" }]
+match = { from = "CANARY*", content = "CANARY|(CANARY)" }
 headers = { authorization = "Bearer CANARY=", "CANARY " = "CANARY" }
 "#;
     let replacements =

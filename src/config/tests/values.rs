@@ -242,6 +242,49 @@ fn of_subscribers() {
             "events = [\"reply\"]",
             "11: subscriber \"crm\": events[0]: must be \"reply.received\" or \"account.login_failed\" or \"account.recovered\" or \"account.second_reader\" or \"gap.opened\" or \"gap.closed\" or \"record.unparsed\"",
         ),
+        (
+            "match = { from = \"139*\", contnt = \"x\" }",
+            "26: subscriber \"crm\": match.contnt: unknown key; did you mean content?",
+        ),
+        (
+            "match = \"139*\"",
+            "9: subscriber \"crm\": match: must be the section [subscriber.match]",
+        ),
+        (
+            "match = { content = \"a(b\" }",
+            "21: subscriber \"crm\": match.content: not a regular expression like 退订|TD: unclosed group",
+        ),
+        (
+            "match = { gateway = [\"*00\", \"\"] }",
+            "29: subscriber \"crm\": match.gateway[1]: must be a pattern of 1 to 64 characters like 139* or *00?",
+        ),
+        (
+            "match = { extension = 8 }",
+            "23: subscriber \"crm\": match.extension: must be a string, not a whole number",
+        ),
+        (
+            "content = \"TD\"",
+            "1: subscriber \"crm\": content: unknown key here; it belongs in [subscriber.match]",
+        ),
+        (
+            "since = \"24\"",
+            "9: subscriber \"crm\": since: not a duration like 500ms, 15s, 10m, 24h or 7d",
+        ),
+        ("since = \"366d\"", "9: subscriber \"crm\": since: must be from 1ms to 365d"),
+        ("mask = \"yes\"", "8: subscriber \"crm\": mask: must be true or false, not a string"),
+        ("order = \"from\"", "9: subscriber \"crm\": order: must be \"mobile\" or \"none\""),
+        (
+            "rate_limit = \"100\"",
+            "14: subscriber \"crm\": rate_limit: not a rate like 100/s, 20/min or 1000/h",
+        ),
+        (
+            "rate_limit = 100",
+            "14: subscriber \"crm\": rate_limit: must be a string, not a whole number",
+        ),
+        (
+            "disable_after = \"0s\"",
+            "17: subscriber \"crm\": disable_after: must be from 1ms to 365d",
+        ),
         ("retry = []", "9: subscriber \"crm\": retry: must have 1 to 20 entries"),
         ("retry = [\"5s\", \"8d\"]", "16: subscriber \"crm\": retry[1]: must be from 1ms to 7d"),
         ("give_up = \"0s\"", "11: subscriber \"crm\": give_up: must be from 1ms to 365d"),

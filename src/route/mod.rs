@@ -1,6 +1,12 @@
 //! Which subscribers want a reply: decided when it is kept, from the rows that `run` wrote.
 
+mod filter;
+mod pattern;
+
 use serde::{Deserialize, Serialize};
+
+pub use filter::Filter;
+pub use pattern::{Expression, Glob};
 
 use crate::event::EventType;
 use crate::reply::Reply;
