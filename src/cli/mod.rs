@@ -6,6 +6,7 @@ mod coverage;
 mod deliveries;
 mod demo;
 mod exit;
+mod given;
 mod output;
 mod poll;
 mod reads;
@@ -13,7 +14,9 @@ mod replay;
 mod run;
 mod signals;
 mod since;
+mod spoken;
 mod table;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -73,6 +76,8 @@ enum Command {
     Coverage(coverage::Arguments),
     /// The journal of what was read
     Reads(reads::Arguments),
+    /// Say why a webhook's signature holds or does not
+    Verify(verify::Arguments),
 }
 
 /// A panic tells where it was and not what: its message may quote a reply's text.
@@ -95,6 +100,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
+        Command::Verify(arguments) => verify::verify(&config, &arguments),
     };
     match done {
         Ok(exit) => exit,

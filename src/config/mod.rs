@@ -18,7 +18,7 @@ pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};
 pub use rate::RateLimit;
 pub use retain::RetainConfig;
-pub use secret::{WebhookSecret, WebhookSecretError};
+pub use secret::{WebhookSecret, WebhookSecretError, without_line_end};
 pub use source::{SecretSource, Secrets, SourceError};
 pub use subscriber::{Format, Order, SubscriberConfig};
 

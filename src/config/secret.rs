@@ -87,8 +87,10 @@ fn is_usual_variable(name: &str) -> bool {
     name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
 }
 
-/// Editors and `echo` end a file with a line end that is no part of the secret.
-fn without_line_end(mut text: String) -> String {
+/// The text without the line end with which editors and `echo` end a file: it is no part of the
+/// secret.
+#[must_use]
+pub fn without_line_end(mut text: String) -> String {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -5,6 +5,7 @@
 //! ([`sign`], [`retry`], [`target`]); [`guard`] says which addresses may be reached; [`sender`] makes
 //! one attempt, and [`worker`] carries out. Nothing here knows of gateways.
 
+pub mod diagnosis;
 mod exchange;
 pub mod explain;
 pub mod guard;

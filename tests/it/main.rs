@@ -31,3 +31,4 @@ mod replay;
 mod shared;
 mod subscribers;
 mod support;
+mod verify;

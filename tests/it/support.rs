@@ -113,7 +113,9 @@ impl Home {
             .current_dir(self.folder.path())
             .args(arguments)
             .env_remove("REPLYD_CONFIG")
-            .env_remove("RUST_LOG");
+            .env_remove("REPLYD_SECRET")
+            .env_remove("RUST_LOG")
+            .env("LC_ALL", "C");
         command
     }
 
