@@ -7,9 +7,11 @@ mod deliveries;
 mod demo;
 mod exit;
 mod given;
+mod listen;
 mod output;
 mod poll;
 mod reads;
+mod receiving;
 mod replay;
 mod run;
 mod signals;
@@ -76,6 +78,8 @@ enum Command {
     Coverage(coverage::Arguments),
     /// The journal of what was read
     Reads(reads::Arguments),
+    /// Listen for webhooks on this machine, verify them and explain what comes
+    Listen(listen::Arguments),
     /// Say why a webhook's signature holds or does not
     Verify(verify::Arguments),
 }
@@ -100,6 +104,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
+        Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),
     };
     match done {

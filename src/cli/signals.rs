@@ -36,3 +36,15 @@ pub(super) fn listen() -> io::Result<CancellationToken> {
     });
     Ok(stop)
 }
+
+/// The end of a command that has nothing to drain: by the first SIGTERM or SIGINT from now on.
+pub(super) fn ended() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

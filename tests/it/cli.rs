@@ -12,9 +12,18 @@ use crate::support::{
 fn help_lists_the_commands_and_what_is_no_command_is_refused() {
     let home = Home::with("");
     let help = ends(&home, &["--help"], 0);
-    for command in
-        ["demo", "run", "check", "poll", "replay", "deliveries", "coverage", "reads", "verify"]
-    {
+    for command in [
+        "demo",
+        "run",
+        "check",
+        "poll",
+        "replay",
+        "deliveries",
+        "coverage",
+        "reads",
+        "listen",
+        "verify",
+    ] {
         let is_listed = |line: &str| line.split_whitespace().next() == Some(command);
         assert!(help.lines().any(is_listed), "{command} is not in {help}");
         assert!(ends(&home, &[command, "--help"], 0).contains("Usage: replyd"), "{command}");

@@ -21,6 +21,7 @@ mod forty;
 mod habits;
 mod intake;
 mod kill;
+mod listen;
 mod outage;
 mod poll;
 mod reads;

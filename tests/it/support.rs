@@ -1,6 +1,8 @@
 //! What the tests of the real binary share: a gateway, a folder with a configuration, and the
 //! process.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -249,6 +251,21 @@ pub(crate) fn ends(home: &Home, arguments: &[&str], expected: i32) -> String {
     let (out, talk) = (stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(expected), "{arguments:?}\n{out}\n{talk}");
     out
+}
+
+/// The answer's first line to a body that announces more than 1 MiB and sends it. Whoever refuses
+/// it may close before all of it was sent, which an HTTP client would call an error.
+pub(crate) fn answer_to_large(url: &str) -> String {
+    let (address, _) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let length = 1024 * 1024 + 1;
+    let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    drop(stream.write_all(&[head.into_bytes(), vec![b'a'; length]].concat()));
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
 }
 
 /// A private look into a home's store.

@@ -1,6 +1,6 @@
 //! The demo's receiver: verifies every webhook, dedupes by its id, and now and then fails.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::receiving::{Seen, Sighting, header};
 use crate::clock::Clock;
 use crate::config::WebhookSecret;
 use crate::delivery::sign::{self, Signed};
@@ -45,13 +46,15 @@ pub(super) enum Verdict {
 struct Receiver {
     clock: Clock,
     secret: WebhookSecret,
-    seen: Arc<Mutex<HashMap<String, Seen>>>,
+    memory: Arc<Mutex<Memory>>,
     webhooks: mpsc::UnboundedSender<Webhook>,
 }
 
-struct Seen {
-    body: Bytes,
-    accepted: bool,
+#[derive(Default)]
+struct Memory {
+    seen: Seen,
+    /// Ids that were refused and did not come again yet.
+    refused: HashSet<String>,
 }
 
 /// Listens on a free port of the loopback address and tells of every request.
@@ -63,7 +66,7 @@ pub(super) async fn start(
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let receiver = Receiver { clock, secret, seen: Arc::default(), webhooks };
+    let receiver = Receiver { clock, secret, memory: Arc::default(), webhooks };
     let router = Router::new().route("/hooks/sms", post(receive)).with_state(receiver);
     tokio::spawn(async move {
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
@@ -72,13 +75,12 @@ pub(super) async fn start(
 }
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let header =
-        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = |name| header(&headers, name).unwrap_or_default();
     let (id, attempt) = (header("webhook-id").to_owned(), header("replyd-attempt").to_owned());
     let verdict =
         match receiver.verify(&id, header("webhook-timestamp"), header("webhook-signature"), &body)
         {
-            true => receiver.judge(&id, body),
+            true => receiver.judge(&id, &body),
             false => Verdict::Wrong,
         };
     // A demo that has ended wants no more news.
@@ -97,21 +99,18 @@ impl Receiver {
         sign::verify(&self.secret, Signed { id, timestamp, body }, signature, now).is_ok()
     }
 
-    fn judge(&self, id: &str, body: Bytes) -> Verdict {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = seen.len() + 1;
-        match seen.get_mut(id) {
-            Some(known) if known.body != body => Verdict::Wrong,
-            Some(known) if known.accepted => Verdict::Repeated,
-            Some(known) => {
-                known.accepted = true;
-                Verdict::Accepted
+    fn judge(&self, id: &str, body: &[u8]) -> Verdict {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let sighting = memory.seen.note(id, body);
+        let refuses = memory.seen.len().is_multiple_of(REFUSE_EVERY);
+        match sighting {
+            Sighting::OtherBytes => Verdict::Wrong,
+            Sighting::New if refuses => {
+                memory.refused.insert(id.to_owned());
+                Verdict::Refused
             }
-            None => {
-                let accepted = !number.is_multiple_of(REFUSE_EVERY);
-                seen.insert(id.to_owned(), Seen { body, accepted });
-                if accepted { Verdict::Accepted } else { Verdict::Refused }
-            }
+            Sighting::Again(_) if !memory.refused.remove(id) => Verdict::Repeated,
+            Sighting::New | Sighting::Again(_) => Verdict::Accepted,
         }
     }
 }
