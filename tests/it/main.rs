@@ -16,6 +16,7 @@ mod deliveries;
 mod delivery;
 #[cfg(target_os = "linux")]
 mod disk;
+mod examples;
 mod flaky;
 mod forty;
 mod habits;
