@@ -11,9 +11,11 @@
 )]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+#[path = "proofs/figures.rs"]
+mod figures;
 
 /// Those that are built and run each time: one of the parser, one of the counts, one of the slot.
 const EACH_TIME: [&str; 3] = ["split_before_decoding", "dedupe_by_set", "slot_not_taken"];
@@ -111,7 +113,9 @@ fn planted_bugs_are_found() {
         fs::write(&path, source).unwrap();
     }
     assert!(missed.is_empty(), "no test finds {missed:?}");
-    tell_figures(chosen.len());
+    let found = chosen.len();
+    let (size, seen) = (format!("{found} bugs"), format!("{found} found by the tests"));
+    figures::tell("planted bugs", &size, &seen).unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -160,12 +164,4 @@ fn target() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     // target/debug/deps/bugs-…
     own.ancestors().nth(3).unwrap().to_owned()
-}
-
-/// Adds a line to the table of figures, where one is being made.
-fn tell_figures(found: usize) {
-    if let Some(path) = std::env::var_os("REPLYD_FIGURES") {
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "| planted bugs | {found} bugs | {found} found by the tests |").unwrap();
-    }
 }

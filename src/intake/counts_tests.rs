@@ -13,6 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use crate::clock::Clock;
 use crate::gateway::client::Ending;
+use crate::intake::figures;
 use crate::time::{BeijingTime, Hour};
 use truth::{Answer, GATEWAYS, TEXTS};
 use world::World;
@@ -331,16 +332,6 @@ fn counts_never_exceed_the_truth_and_reach_it() {
         );
     }
     result.unwrap();
-    tell_figures(cases, reads.get());
-}
-
-/// Adds a line to the table of figures, where one is wanted.
-fn tell_figures(cases: u32, reads: usize) {
-    use std::io::Write as _;
-    let Some(path) = std::env::var_os("REPLYD_FIGURES") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-    let line = format!(
-        "| model of the counts | {cases} lives, {reads} reads of any fate | 0 replies lost, 0 told twice |"
-    );
-    writeln!(file, "{line}").unwrap();
+    let size = format!("{cases} lives, {} reads of any fate", reads.get());
+    figures::tell("model of the counts", &size, "0 replies lost, 0 told twice").unwrap();
 }

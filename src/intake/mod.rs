@@ -21,4 +21,7 @@ mod counts_tests;
 #[cfg(test)]
 mod cut_tests;
 #[cfg(test)]
+#[path = "../../tests/proofs/figures.rs"]
+mod figures;
+#[cfg(test)]
 mod tests;

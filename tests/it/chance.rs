@@ -1,8 +1,9 @@
 //! What the proofs share: their sizes, their dice, and the table of their figures.
 
-use std::io::Write as _;
-
 use replyd::clock::Clock;
+
+#[path = "../proofs/figures.rs"]
+mod figures;
 
 /// A small generator of numbers: what it gives depends on its seed alone.
 pub(crate) struct Dice(u64);
@@ -30,12 +31,9 @@ pub(crate) fn size(variable: &str, in_ci: usize) -> usize {
     std::env::var(variable).map_or(in_ci, |size| size.parse().unwrap())
 }
 
-/// Tells what a proof has shown, and adds it to the table that `REPLYD_FIGURES` names.
+/// Tells what a proof has shown, and adds it to the table of figures.
 #[expect(clippy::print_stdout, reason = "a proof's figures are for whoever runs it")]
 pub(crate) fn figure(proof: &str, size: &str, result: &str) {
     println!("{proof}: {size}: {result}");
-    let Some(table) = std::env::var_os("REPLYD_FIGURES") else { return };
-    let mut table = std::fs::File::options().create(true).append(true).open(table).unwrap();
-    // One write, so that proofs that end together do not mix their lines.
-    table.write_all(format!("| {proof} | {size} | {result} |\n").as_bytes()).unwrap();
+    figures::tell(proof, size, result).unwrap();
 }

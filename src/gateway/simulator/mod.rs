@@ -10,6 +10,7 @@
 //! - `request`, `routes`, `script`, `server`: a request, what it does, what is written, the
 //!   sockets.
 
+pub(crate) mod chance;
 mod fault;
 mod habits;
 pub mod ledger;

@@ -1,20 +1,18 @@
 //! Chance that can be thrown again: everything that a life has of chance comes from its seed.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-pub(super) struct Dice(u64);
+use crate::gateway::simulator::chance::SplitMix64;
+
+pub(super) struct Dice(SplitMix64);
 
 impl Dice {
     pub(super) fn of(seed: u64) -> Self {
-        let mut dice = Self(seed);
         // Neighbouring seeds are to begin far from each other.
-        Self(dice.next() ^ seed.rotate_left(32))
+        let first = SplitMix64::new(seed).next();
+        Self(SplitMix64::new(first ^ seed.rotate_left(32)))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     /// A number from 0 up to but not including `bound`; 0 where that is nothing.

@@ -22,6 +22,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use self::customers::Written;
 use self::dice::Dice;
@@ -31,6 +32,7 @@ use self::gateway::Gateway;
 use self::judge::{Broken, Judge};
 use self::machine::{Machine, World};
 use crate::gateway::client::ReadMode;
+use crate::intake::figures;
 
 /// Which part of the lives a process lives: its number, and how many there are.
 const PART: &str = "REPLYD_TEST_PART";
@@ -192,9 +194,12 @@ fn parts() -> Vec<String> {
             .unwrap()
     };
     let started: Vec<Child> = (0..cores).map(start).collect();
+    // Each is read as it writes: one whose pipe is full would wait for the others to end.
+    let output = |part: Child| thread::spawn(move || part.wait_with_output().unwrap());
+    let read: Vec<_> = started.into_iter().map(output).collect();
     let mut lines = Vec::new();
-    for part in started {
-        let output = part.wait_with_output().unwrap();
+    for output in read {
+        let output = output.join().unwrap();
         assert!(output.status.success(), "a part of the lives ended with {}", output.status);
         lines.extend(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned));
     }
@@ -228,14 +233,11 @@ fn told(broken: &[(u64, Broken)], seeds: u64) -> String {
     told
 }
 
-/// Adds a line to the table of figures, where one is asked for.
+/// Adds the lives to the table of figures, where one is being made.
 fn tell_figures(seeds: u64, lived: &Lived) {
-    let Ok(path) = std::env::var("REPLYD_FIGURES") else { return };
-    let weeks = lived.ms / (7 * DAY);
-    let line = format!(
-        "| virtual time | {seeds} seeds: {weeks} weeks, {} reads, {} replies | 0 lost, 0 second ids, 0 requests within the interval |\n",
-        lived.reads, lived.replies
-    );
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-    file.write_all(line.as_bytes()).unwrap();
+    let Lived { ms, reads, replies } = lived;
+    let weeks = ms / (7 * DAY);
+    let size = format!("{seeds} seeds: {weeks} weeks, {reads} reads, {replies} replies");
+    let seen = "0 lost, 0 second ids, 0 requests within the interval";
+    figures::tell("virtual time", &size, seen).unwrap();
 }
