@@ -18,6 +18,7 @@ mod signals;
 mod since;
 mod spoken;
 mod table;
+mod told;
 mod verify;
 
 use std::path::PathBuf;

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::told::{Told, told};
 use crate::cli::{load, output, signals};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
-use crate::gateway::status::Status;
 use crate::intake::reader::{ReadResult, Reader};
-use crate::store::read::{Ingested, Verdict};
+use crate::store::read::Ingested;
 use crate::store::{OpenMode, Store};
-use crate::time::UnixMs;
 
 /// Arguments of `poll`.
 #[derive(Debug, clap::Args)]
@@ -23,13 +22,6 @@ pub(super) struct Arguments {
     /// Print one JSON object per account
     #[arg(long)]
     json: bool,
-}
-
-/// What a poll of one account came to.
-struct Polled {
-    exit: Exit,
-    words: String,
-    json: serde_json::Value,
 }
 
 /// Reads, keeps, and leaves the delivery to the service. Refuses where no store is yet, so that
@@ -52,7 +44,7 @@ pub(super) async fn poll(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         let name = account.name.clone();
         let polled = poll_account(&store, account).await?;
         if arguments.json {
-            output::data(&polled.json.to_string());
+            output::data(&Value::Object(polled.json).to_string());
         } else {
             output::data(&format!("{name}: {}", polled.words));
         }
@@ -63,7 +55,7 @@ pub(super) async fn poll(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     Ok(worst)
 }
 
-async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, Failure> {
+async fn poll_account(store: &Store, account: AccountConfig) -> Result<Told, Failure> {
     let name = account.name.clone();
     if store.account(&name).await?.is_none() {
         let message =
@@ -76,79 +68,25 @@ async fn poll_account(store: &Store, account: AccountConfig) -> Result<Polled, F
     let reader = Reader::new(store.clone(), clock.clone(), account)?;
     let result = reader.read_now(None).await?;
     let now = clock.now();
-    Ok(match result {
-        ReadResult::Done(ingested) => done(&name, &ingested),
-        ReadResult::NotNow(wait) => {
-            let refused = store.view(&name, mode, now.clone()).await?.refused_status;
-            not_now(&name, now.unix.after(wait), refused)
-        }
-        ReadResult::Abandoned => {
-            failed(&name, "abandoned", "not read: this machine was asleep; try again")
-        }
-        ReadResult::TakenElsewhere => taken_elsewhere(&name),
-        ReadResult::NotTakenIn(reason) => {
-            failed(&name, "not_taken_in", &format!("read and kept, but not taken in: {reason}"))
-        }
-    })
+    let refused = match result {
+        ReadResult::NotNow(_) => store.view(&name, mode, now.clone()).await?.refused_status,
+        _ => None,
+    };
+    let mut polled = told(&result, now.unix, refused, brought);
+    let further = match &result {
+        ReadResult::Done(ingested) => Some(("hours_owed", json!(ingested.owed))),
+        ReadResult::NotNow(_) => Some(("refused_status", json!(refused.map(|status| status.0)))),
+        _ => None,
+    };
+    let all = [("account", json!(name))].into_iter().chain(further);
+    polled.json.extend(all.map(|(key, value)| (key.to_owned(), value)));
+    Ok(polled)
 }
 
-fn done(account: &str, ingested: &Ingested) -> Polled {
+fn brought(ingested: &Ingested, doubt: Option<String>) -> String {
     let records = output::count(ingested.records, "record", "records");
     let new = output::count(ingested.new, "new reply", "new replies");
-    let status = ingested.status.map_or_else(String::new, |status| format!(", status {status}"));
-    let words = match ingested.verdict {
-        Verdict::Proven => format!("{records}, {new}"),
-        Verdict::Refused(reason) => format!("refused by the gateway ({reason}){status}"),
-        Verdict::Doubtful(reason) => {
-            let owed = output::count(ingested.owed, "hour", "hours");
-            let why =
-                ingested.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-            let http = ingested.http_status.filter(|status| *status != 200);
-            let http = http.map_or_else(String::new, |status| format!(", HTTP {status}"));
-            format!(
-                "doubtful ({reason}){status}{http}{why}: {records}, {new}; {owed} will be read again"
-            )
-        }
-    };
-    let json = json!({
-        "account": account,
-        "read": ingested.read.0,
-        "verdict": ingested.verdict.as_str(),
-        "reason": ingested.verdict.reason(),
-        "status": ingested.status.map(|status| status.0),
-        "http_status": ingested.http_status,
-        "error": ingested.error,
-        "records": ingested.records,
-        "faults": ingested.faults,
-        "new": ingested.new,
-        "hours_owed": ingested.owed,
-    });
-    Polled { exit: ingested.verdict.into(), words, json }
-}
-
-fn not_now(account: &str, at: UnixMs, refused: Option<Status>) -> Polled {
-    let next = at.beijing();
-    let why = refused.map_or_else(String::new, |status| {
-        format!("the gateway refused the account with {status}; ")
-    });
-    Polled {
-        exit: Exit::NotNow,
-        words: format!("not now: {why}the gateway may be asked again at {next} (Beijing time)"),
-        json: json!({
-            "account": account,
-            "verdict": "not_now",
-            "next_at": next.rfc3339(),
-            "refused_status": refused.map(|status| status.0),
-        }),
-    }
-}
-
-fn failed(account: &str, verdict: &str, words: &str) -> Polled {
-    let json = json!({ "account": account, "verdict": verdict });
-    Polled { exit: Exit::Failed, words: words.to_owned(), json }
-}
-
-fn taken_elsewhere(account: &str) -> Polled {
-    let words = "read and kept; the running service took the answer in";
-    Polled { exit: Exit::Done, ..failed(account, "taken_elsewhere", words) }
+    let Some(doubt) = doubt else { return format!("{records}, {new}") };
+    let owed = output::count(ingested.owed, "hour", "hours");
+    format!("{doubt}: {records}, {new}; {owed} will be read again")
 }

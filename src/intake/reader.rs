@@ -242,10 +242,7 @@ impl Reader {
     /// # Errors
     /// The store's own.
     pub async fn step_once(&self) -> Result<ReadResult, StoreError> {
-        self.take_in.open_or_tell(&self.config.name).await?;
-        self.be_admitted().await?;
-        let (view, now) = self.view().await?;
-        let wait = plan::blocked_for(&view, &now);
+        let (view, now, wait) = self.prepare().await?;
         if !wait.is_zero() {
             return Ok(ReadResult::NotNow(wait));
         }
@@ -263,10 +260,17 @@ impl Reader {
         }
     }
 
-    /// Probes an account that was refused, if it is time to.
-    async fn be_admitted(&self) -> Result<(), StoreError> {
+    /// Takes in what is open, and probes an account that was refused if it is time to; then says
+    /// where it stands, at what time, and how long it may not be read.
+    async fn prepare(&self) -> Result<(AccountView, Moment, Duration), StoreError> {
+        self.take_in.open_or_tell(&self.config.name).await?;
         let (view, now) = self.view().await?;
-        if plan::is_probe_due(&view, &now) { self.probe().await } else { Ok(()) }
+        if plan::is_probe_due(&view, &now) {
+            self.probe().await?;
+        }
+        let (view, now) = self.view().await?;
+        let wait = plan::blocked_for(&view, &now);
+        Ok((view, now, wait))
     }
 
     /// Makes one read now, whatever the schedule says, if it may be made: of an hour, or the one
@@ -275,10 +279,7 @@ impl Reader {
     /// # Errors
     /// The store's own.
     pub async fn read_now(&self, hour: Option<Hour>) -> Result<ReadResult, StoreError> {
-        self.take_in.open_or_tell(&self.config.name).await?;
-        self.be_admitted().await?;
-        let (view, now) = self.view().await?;
-        let wait = plan::blocked_for(&view, &now);
+        let (_, now, wait) = self.prepare().await?;
         if !wait.is_zero() {
             return Ok(ReadResult::NotNow(wait));
         }

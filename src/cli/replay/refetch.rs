@@ -3,16 +3,17 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::told::{Told, told};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::intake::reader::{ReadResult, Reader};
 use crate::store::Store;
-use crate::store::read::{Ingested, Verdict};
+use crate::store::read::Ingested;
 use crate::time::{Hour, UnixMs};
 
 /// What an hour of an account came to.
@@ -49,7 +50,7 @@ impl Refetch<'_> {
         let mut all = Vec::new();
         for hour in hours {
             let result = self.read(&reader, &name, hour).await?;
-            let refetched = told(&name, hour, result, self.clock.now().unix);
+            let refetched = refetched(&name, hour, &result, self.clock.now().unix);
             tell(&refetched);
             let goes_on = refetched.asked && refetched.exit != Exit::Refused;
             all.push(refetched);
@@ -109,63 +110,25 @@ impl Refetch<'_> {
     }
 }
 
-fn told(account: &str, hour: Hour, result: ReadResult, now: UnixMs) -> Refetched {
-    let of = |exit, asked, words: String, further: Value| {
-        let mut json = json!({ "account": account, "hour": hour.to_string() });
-        if let (Some(json), Value::Object(further)) = (json.as_object_mut(), further) {
-            json.extend(further);
-        }
-        Refetched { account: account.to_owned(), hour, exit, asked, words, json }
-    };
-    match result {
-        ReadResult::Done(ingested) => {
-            let (words, further) = done(&ingested);
-            of(ingested.verdict.into(), true, words, further)
-        }
-        ReadResult::NotNow(wait) => {
-            let next = now.after(wait).beijing();
-            let words = format!("not now: the gateway may be asked again at {next} (Beijing time)");
-            let further = json!({ "verdict": "not_now", "next_at": next.rfc3339() });
-            of(Exit::NotNow, false, words, further)
-        }
-        ReadResult::Abandoned => {
-            let words = "not read: this machine was asleep; try again".to_owned();
-            of(Exit::Failed, false, words, json!({ "verdict": "abandoned" }))
-        }
-        ReadResult::TakenElsewhere => {
-            let words = "read and kept; the running service took the answer in".to_owned();
-            of(Exit::Done, true, words, json!({ "verdict": "taken_elsewhere" }))
-        }
-        ReadResult::NotTakenIn(reason) => {
-            let words = format!("read and kept, but not taken in: {reason}");
-            of(Exit::Failed, true, words, json!({ "verdict": "not_taken_in" }))
-        }
+fn refetched(account: &str, hour: Hour, result: &ReadResult, now: UnixMs) -> Refetched {
+    let Told { exit, asked, words, mut json } = told(result, now, None, brought);
+    let mut add = |key: &str, value: Value| json.insert(key.to_owned(), value);
+    add("account", account.into());
+    add("hour", hour.to_string().into());
+    if let ReadResult::Done(ingested) = result {
+        add("known", known(ingested).into());
+        add("missing", ingested.missing.into());
     }
+    Refetched { account: account.to_owned(), hour, exit, asked, words, json: Value::Object(json) }
 }
 
-fn done(ingested: &Ingested) -> (String, Value) {
-    let Ingested { records, new, missing, .. } = *ingested;
-    let known = records.saturating_sub(new);
-    let counts = format!("{new} new, {known} known, {missing} missing");
-    let status = ingested.status.map_or_else(String::new, |status| format!(", status {status}"));
-    let why = ingested.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-    let words = match ingested.verdict {
-        Verdict::Proven => counts,
-        Verdict::Doubtful(reason) => format!("{counts}; doubtful ({reason}){status}{why}"),
-        Verdict::Refused(reason) => format!("refused by the gateway ({reason}){status}"),
-    };
-    let json = json!({
-        "read": ingested.read.0,
-        "verdict": ingested.verdict.as_str(),
-        "reason": ingested.verdict.reason(),
-        "status": ingested.status.map(|status| status.0),
-        "http_status": ingested.http_status,
-        "error": ingested.error,
-        "records": records,
-        "faults": ingested.faults,
-        "new": new,
-        "known": known,
-        "missing": missing,
-    });
-    (words, json)
+fn brought(ingested: &Ingested, doubt: Option<String>) -> String {
+    let Ingested { new, missing, .. } = ingested;
+    let counts = format!("{new} new, {} known, {missing} missing", known(ingested));
+    doubt.map_or_else(|| counts.clone(), |doubt| format!("{counts}; {doubt}"))
+}
+
+/// How many of its records were known before.
+fn known(ingested: &Ingested) -> usize {
+    ingested.records.saturating_sub(ingested.new)
 }

@@ -10,6 +10,12 @@ use crate::time::{Hour, UnixMs};
 
 const COLUMNS: &str = "hour, state, owed_by, not_before_ms, tries, doubts, shorts, cause, gap, verified_ms, held, known";
 
+/// The SQL for the hour of a time in seconds: hours are counted from midnight in Beijing, which
+/// is eight hours ahead.
+pub(super) fn hour_of(seconds: &str) -> String {
+    format!("(({seconds}) + 28800) / 3600")
+}
+
 /// Owes an hour.
 pub(super) fn owe(
     connection: &Connection,

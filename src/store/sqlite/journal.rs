@@ -6,6 +6,7 @@ use crate::gateway::status::Status;
 use crate::store::error::StoreError;
 use crate::store::journal::{Coverage, FaultRow, JournalFilter, JournalRow};
 use crate::store::read::ReadId;
+use crate::store::sqlite::hours::hour_of;
 use crate::time::{Hour, UnixMs};
 
 const COLUMNS: &str = "id, account, hour, state, started_ms, ended_ms, ending, charset, http_status, error, status, \
@@ -104,11 +105,11 @@ pub(crate) fn replies_by_hour(
     first: Hour,
     last: Hour,
 ) -> Result<Vec<(Hour, u64)>, StoreError> {
-    // Hours are counted from midnight in Beijing, which is eight hours ahead.
-    let mut statement = connection.prepare_cached(
-        "SELECT (replied_at + 28800) / 3600, count(*) FROM reply
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {}, count(*) FROM reply
          WHERE account = ?1 AND replied_at BETWEEN ?2 AND ?3 GROUP BY 1 ORDER BY 1",
-    )?;
+        hour_of("replied_at")
+    ))?;
     let span = params![account, first.start().unix_seconds(), last.end().seconds() - 1];
     let counts = statement
         .query_map(span, |row| Ok((Hour::from_number(row.get(0)?), row.get(1)?)))?

@@ -46,22 +46,8 @@ pub(super) fn answer(
             .exists(params![facts.account, digest, facts.read.0])?;
     }
     known.proven_plain = proven_plain(connection, facts)?;
-    known.previous_ended = connection
-        .prepare_cached(
-            "SELECT coalesce(ended_ms, started_ms) FROM read
-             WHERE account = ?1 AND id < ?2 AND state != 'abandoned' AND verdict IS NOT 'refused'
-             ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
-        .optional()?;
-    known.previous_plain = connection
-        .prepare_cached(
-            "SELECT started_ms FROM read
-             WHERE account = ?1 AND hour IS NULL AND id < ?2 AND state != 'abandoned' AND verdict IS NOT 'refused'
-             ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
-        .optional()?;
+    known.previous_ended = previous(connection, facts, "coalesce(ended_ms, started_ms)", "TRUE")?;
+    known.previous_plain = previous(connection, facts, "started_ms", "hour IS NULL")?;
     known.unannounced = unannounced_in_a_row(connection, facts)?;
     known.gaps = hours::gaps(connection, &facts.account)?;
     known.refusals = connection
@@ -93,6 +79,23 @@ fn proven_plain(
         ends.extend(end);
     }
     Ok(ends.first().copied().zip(ends.last().copied()))
+}
+
+/// A time of the last read before this one that was made, let in, and of a kind.
+fn previous(
+    connection: &Connection,
+    facts: &Facts,
+    time: &str,
+    kind: &str,
+) -> Result<Option<UnixMs>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {time} FROM read WHERE account = ?1 AND {kind} AND id < ?2
+            AND state != 'abandoned' AND verdict IS NOT 'refused' ORDER BY id DESC LIMIT 1"
+    ))?;
+    let time = statement
+        .query_row(params![facts.account, facts.read.0], |row| row.get(0).map(UnixMs))
+        .optional()?;
+    Ok(time)
 }
 
 /// How many reads in a row before this one ended with their connection.

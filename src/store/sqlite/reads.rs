@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::read::{AccountView, Begin, OpenRead, ReadId, ReadRequest};
 use crate::store::slot::Slot;
 use crate::store::sqlite::accounts::{put_slot, slot};
+use crate::store::sqlite::hours;
 use crate::time::{Hour, UnixMs};
 
 /// How long after its timeout a read is still not called unanswered: time to put on disk what
@@ -184,8 +185,10 @@ pub(crate) fn view(
 ) -> Result<AccountView, StoreError> {
     // By ReadMode::Hour, reads of the hour that ran when they began are due ones.
     let due = match mode {
-        ReadMode::Plain => "hour IS NULL",
-        ReadMode::Hour => "(hour IS NULL OR hour >= (started_ms + 28800000) / 3600000)",
+        ReadMode::Plain => "hour IS NULL".to_owned(),
+        ReadMode::Hour => {
+            format!("(hour IS NULL OR hour >= {})", hours::hour_of("started_ms / 1000"))
+        }
     };
     let last_due = connection
         .prepare_cached(&format!(
@@ -212,13 +215,14 @@ pub(crate) fn view(
     // because SQLite, left to itself, looks at every hour that there ever was.
     let current = now.unix.beijing().hour();
     let owed = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT hour FROM hour INDEXED BY hour_owed
              WHERE account = ?1 AND state = 'owed' AND not_before_ms <= ?2 AND hour <= ?3 + 1
-             ORDER BY tries = 0 AND hour IN (SELECT (replied_at + 28800) / 3600 FROM waiting_record
+             ORDER BY tries = 0 AND hour IN (SELECT {} FROM waiting_record
                                              WHERE waiting_record.account = ?1) DESC,
                  tries > 0 AND hour >= ?3, gap IS NULL, tries, hour DESC LIMIT 1",
-        )?
+            hours::hour_of("replied_at")
+        ))?
         .query_row(params![account, now.unix.0, current.number()], |row| row.get(0))
         .optional()?;
     let next_owed = connection
