@@ -10,7 +10,6 @@
     reason = "what goes wrong in a test's helpers is to panic, and a seed is taken from the clock"
 )]
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,6 +18,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 #[path = "../fuzz/checks/config.rs"]
 mod config;
+#[path = "proofs/figures.rs"]
+mod figures;
+#[path = "../fuzz/checks/mm.rs"]
+mod mm;
 #[path = "../fuzz/checks/rx.rs"]
 mod rx;
 #[path = "../fuzz/checks/status.rs"]
@@ -85,6 +88,11 @@ fn the_corpus_of_statuses_holds() {
     replay("status", status::check);
 }
 
+#[test]
+fn the_corpus_of_figures_holds() {
+    replay("mm", mm::check);
+}
+
 /// Checks every file of a target's corpus, and that the corpus is small.
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -101,7 +109,8 @@ fn replay(target: &str, check: fn(&[u8])) {
     }
     assert!(broken.is_empty(), "these do not hold (see above):\n{}", broken.join("\n"));
     assert!(FILES.contains(&files), "{files} files in {}", folder.display());
-    tell_figures(&format!("fuzz corpus: {target}"), &format!("{files} files"), "all hold");
+    let size = format!("{files} files");
+    figures::tell(&format!("fuzz corpus: {target}"), &size, "all hold").unwrap();
 }
 
 #[test]
@@ -124,6 +133,7 @@ fn random_bodies_of_the_protocols_own_pieces_hold() {
     let result = TestRunner::new_with_rng(config, rng).run(&body, |body| {
         rx::check(&body.0);
         status::check(&body.0);
+        mm::check(&body.0);
         Ok::<(), TestCaseError>(())
     });
     if let Err(TestError::Fail(reason, body)) = &result {
@@ -133,7 +143,7 @@ fn random_bodies_of_the_protocols_own_pieces_hold() {
         );
     }
     result.unwrap();
-    tell_figures("random answers to /rx", &format!("{cases} bodies"), "all hold");
+    figures::tell("random answers to /rx", &format!("{cases} bodies"), "all hold").unwrap();
 }
 
 /// A body, shown as a byte string of Rust.
@@ -164,11 +174,4 @@ fn the_work_grows_no_faster_than_the_body() {
             assert!(!answer.is_empty);
         }
     }
-}
-
-/// Adds a line to the table of figures, where one is wanted.
-fn tell_figures(proof: &str, size: &str, result: &str) {
-    let Some(path) = std::env::var_os("REPLYD_FIGURES") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-    file.write_all(format!("| {proof} | {size} | {result} |\n").as_bytes()).unwrap();
 }

@@ -1,7 +1,6 @@
 //! What holds for the code at the head of every answer, and for what follows from it.
 
 use replyd::gateway::client::Ending;
-use replyd::gateway::mm;
 use replyd::gateway::rx::{self, FaultKind};
 use replyd::gateway::status::Status;
 use replyd::intake::{plan, verdict};
@@ -20,8 +19,6 @@ pub(crate) fn check(bytes: &[u8]) {
             follows(ending, http_status, &answer, verdict);
         }
     }
-    let figures = mm::parse(bytes).map(|figures| (figures.status.0, figures.count));
-    assert_eq!(figures, figures_of(bytes));
     if let [high, low, ..] = bytes {
         is_told(Status(u16::from_be_bytes([*high, *low])));
     }
@@ -42,25 +39,6 @@ fn code_at_head(bytes: &[u8]) -> Option<u16> {
     let behind: Vec<u8> = rest.into_iter().skip(digits.len()).skip_while(is_white).collect();
     let is_head = behind.is_empty() || behind.starts_with(b"{&}");
     if is_head && digits.len() <= 4 { digits.parse().ok() } else { None }
-}
-
-/// The code and the figure of an answer to `/mm`, by the letter: what the provider's document
-/// shows, `100||22348`, or a code alone.
-fn figures_of(bytes: &[u8]) -> Option<(u16, Option<u64>)> {
-    let text = bytes.trim_ascii();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
-    let text = std::str::from_utf8(text).ok()?;
-    let is_number = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let (code, figure) = match text.split_once("||") {
-        Some((code, figure)) => (code, Some(figure.trim_ascii())),
-        None => (text, None),
-    };
-    if !is_number(code, 4) || figure.is_some_and(|figure| !is_number(figure, 18)) {
-        return None;
-    }
-    Some((code.parse().unwrap(), figure.map(|figure| figure.parse().unwrap())))
 }
 
 /// A code is shown as its number with a meaning, and imposes a wait only when it refuses.
