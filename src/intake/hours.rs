@@ -46,12 +46,15 @@ pub struct Doubted {
     pub ended: UnixMs,
     /// When the last proven plain read before it began.
     pub last_proven: Option<UnixMs>,
-    /// How far back it owes where there is none.
+    /// When the last plain read before it began, proven or not.
+    pub previous_plain: Option<UnixMs>,
+    /// How far back it owes at least where none was proven.
     pub recover: Duration,
 }
 
 impl Doubted {
-    /// The hours from two before the last proven plain read to the end of this one. Where the
+    /// The hours from two before the last proven plain read to the end of this one; where none was
+    /// proven, from two before the last one, and at least as far back as is to be recovered. Where the
     /// clock was set back meanwhile, both ends have theirs.
     fn hours(&self) -> Vec<Hour> {
         let mut hours: Vec<Hour> = self.hours_to(self.ended).collect();
@@ -66,11 +69,19 @@ impl Doubted {
         let first = match self.last_proven {
             Some(proven) if proven <= end => proven.min(begun).before(LATE),
             // By a clock that was ahead: nobody knows how long ago it was.
-            Some(_) => begun.before(self.recover.max(LATE)),
-            None => begun.before(self.recover),
+            Some(_) => self.since_previous(begun, self.recover.max(LATE)),
+            None => self.since_previous(begun, self.recover),
         };
         let last = end.after(CLOCKS_APART).beijing().hour();
         first.max(end.before(OWED_MAX)).beijing().hour().through(last)
+    }
+
+    /// From when on replies may be missing where no plain read was proven: what had come when the
+    /// one before this began, that one owed. That can be longer ago than what is owed at least.
+    fn since_previous(&self, begun: UnixMs, at_least: Duration) -> UnixMs {
+        let previous = self.previous_plain.filter(|previous| *previous <= begun);
+        let since = begun.before(at_least);
+        previous.map_or(since, |previous| since.min(previous.before(LATE)))
     }
 
     /// An hour of which replies may be missing. A read of it that began two hours after its end

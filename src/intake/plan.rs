@@ -64,11 +64,16 @@ pub fn next_step(view: &AccountView, wishes: &Wishes<'_>, first: bool, now: &Mom
     }
     let due = due_at(view, wishes.schedule, first, now.unix);
     let is_due = due.is_some_and(|due| due <= now.unix);
+    let running = now.unix.beijing().hour();
     match view.owed {
+        // Where no read is plain, one of the hour that runs is the due one, also when it is owed.
+        Some(hour) if is_due && wishes.read == ReadMode::Hour && hour == running => {
+            Step::Running(hour)
+        }
         Some(hour) if !is_due || view.last_was_due => Step::Hour(hour),
         _ if is_due => match wishes.read {
             ReadMode::Plain => Step::Plain,
-            ReadMode::Hour => Step::Running(now.unix.beijing().hour()),
+            ReadMode::Hour => Step::Running(running),
         },
         _ => {
             let next = [due, view.next_owed].into_iter().flatten().min();
@@ -263,6 +268,9 @@ mod tests {
         assert_eq!(next_step(&AccountView::default(), &wishes, true, &now), running);
         let owed = AccountView { owed: Some(hour("2026-11-22_09")), ..view("2026-11-22 10:00:00") };
         assert_eq!(next_step(&owed, &wishes, false, &now), Step::Hour(hour("2026-11-22_09")));
+        // One that is owed itself is read once for both.
+        let owed = AccountView { owed: Some(hour("2026-11-22_10")), ..owed };
+        assert_eq!(next_step(&owed, &wishes, false, &now), running);
     }
 
     #[test]

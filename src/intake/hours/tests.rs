@@ -10,6 +10,7 @@ fn doubted(started: &str, last_proven: Option<&str>) -> Doubted {
         started: at(started),
         ended: at(started).after(Duration::from_secs(30)),
         last_proven: last_proven.map(at),
+        previous_plain: None,
         recover: Duration::from_hours(3),
     }
 }
@@ -41,6 +42,21 @@ fn a_doubtful_read_owes_from_before_the_last_proven_one() {
         owed("2026-11-22 11:59:45", Some("2026-11-22 13:30:00"), &[]).last().unwrap(),
         "2026-11-22_12"
     );
+}
+
+#[test]
+fn a_machine_that_was_off_for_days_owes_them_where_no_read_was_ever_proven() {
+    let first = |previous: &str| {
+        let previous_plain = Some(at(previous));
+        let read = Doubted { previous_plain, ..doubted("2026-11-22 12:05:00", None) };
+        let owed = owed_by_doubt(&read, std::iter::empty(), Cause::Doubt);
+        (owed[0].hour.to_string(), owed.len())
+    };
+    // It may have taken all that came since the last one, by carriers that may be late.
+    assert_eq!(first("2026-11-20 18:07:00"), ("2026-11-20_16".to_owned(), 45));
+    // Three hours are recovered at least; and a clock that was ahead says nothing.
+    assert_eq!(first("2026-11-22 11:55:00"), ("2026-11-22_09".to_owned(), 4));
+    assert_eq!(first("2036-01-01 00:00:00"), ("2026-11-22_09".to_owned(), 4));
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl Prepared {
             started: self.read.started,
             ended: self.read.now,
             last_proven: known.proven_plain.map(|(_, last)| last),
+            previous_plain: known.previous_plain,
             recover: self.account.settings.recover,
         };
         let mut owed = match (self.read.kind, self.verdict) {

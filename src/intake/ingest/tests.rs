@@ -367,14 +367,26 @@ fn a_host_that_never_announces_an_end_owes_only_hours_that_are_over() {
         ..Known::default()
     };
     let read = plain(&[], Ending::Connection);
-    assert_eq!(owed(&decide(&read, &known(4))), ["2026-11-22_09", "2026-11-22_10"]);
+    let doubted = ["2026-11-22_07", "2026-11-22_08", "2026-11-22_09", "2026-11-22_10"];
+    assert_eq!(owed(&decide(&read, &known(4))), doubted);
     let way = decide(&read, &known(5));
     assert_eq!(owed(&way), ["2026-11-22_06", "2026-11-22_07", "2026-11-22_08", "2026-11-22_09"]);
     assert!(way.events.is_empty());
-    assert_eq!(
-        owed(&decide(&plain(&[], Ending::Cut), &known(5))),
-        ["2026-11-22_09", "2026-11-22_10"]
-    );
+    assert_eq!(owed(&decide(&plain(&[], Ending::Cut), &known(5))), doubted);
+}
+
+#[test]
+fn a_broken_read_after_days_off_owes_them_on_a_host_that_never_announces_an_end() {
+    let known = Known {
+        previous_plain: Some(at("2026-11-20 18:07:00")),
+        previous_ended: Some(at("2026-11-20 22:18:00")),
+        unannounced: 6,
+        ..Known::default()
+    };
+    let outcome = decide(&read(None, Ending::Unanswered, ""), &known);
+    let owed = owed(&outcome);
+    assert_eq!(owed.first().map(String::as_str), Some("2026-11-20_16"));
+    assert_eq!(owed.last().map(String::as_str), Some("2026-11-22_10"));
 }
 
 #[test]

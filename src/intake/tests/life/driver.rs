@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fate::{Fate, HOUR, MINUTE, SECOND, duration};
 use crate::clock::Moment;
-use crate::gateway::client::Received;
+use crate::gateway::client::{ReadMode, Received};
 use crate::intake::hours;
 use crate::intake::ingest::{self, Account, Prepared};
 use crate::intake::plan::{self, Step, Wishes};
@@ -136,7 +136,10 @@ impl Core {
                 Some(last) if !is_first && last <= now.unix => fate.schedule.next_after(last),
                 _ => Some(now.unix),
             };
-            let both = view.owed.is_some() && due.is_some_and(|due| due <= now.unix);
+            // Where no read is plain, a read of the hour that runs is both.
+            let running = (fate.mode == ReadMode::Hour).then(|| now.unix.beijing().hour());
+            let both = view.owed.is_some_and(|owed| Some(owed) != running)
+                && due.is_some_and(|due| due <= now.unix);
             let (hour, is_due) = match plan::next_step(&view, &wishes, is_first, now) {
                 Step::Plain => (None, true),
                 Step::Running(hour) => (Some(hour), true),

@@ -111,6 +111,11 @@ impl World<'_> {
     }
 }
 
+/// The longest that a read keeps the slot, and a little more.
+fn longest_wait(fate: &Fate) -> i64 {
+    millis(fate.interval + fate.timeout) + MINUTE
+}
+
 pub(super) struct Machine {
     pub(super) clocks: Clocks,
     processes: Vec<Process>,
@@ -138,7 +143,8 @@ impl Machine {
     /// A process dies with what it had in its hands, and is started again.
     pub(super) fn kill(&mut self, world: &mut World<'_>, which: usize, now: i64) {
         let back = now + *world.dice.pick(&[SECOND, 5 * SECOND, 10 * MINUTE, 3 * HOUR]);
-        self.die(world, which, now, back);
+        // Nothing starts on a machine that is down.
+        self.die(world, which, now, back.max(self.clocks.booted));
     }
 
     fn die(&mut self, world: &mut World<'_>, which: usize, now: i64, back: i64) {
@@ -155,16 +161,28 @@ impl Machine {
         // set on meanwhile, the wait seems shorter than it is, and no reader can know; so here it
         // has passed by then.
         let on = self.clocks.off_at(now) > self.off_at_slot;
-        let longest = millis(world.fate.interval + world.fate.timeout) + MINUTE;
-        let back = now + if on { down.max(longest) } else { down };
+        let back = now + if on { down.max(longest_wait(world.fate)) } else { down };
         for which in 0..self.processes.len() {
             self.die(world, which, now, back + i64::try_from(which).unwrap());
         }
         self.clocks.boot(back);
     }
 
-    /// The clock was set: who waits by it looks anew.
-    pub(super) fn wake(&mut self, now: i64) {
+    /// The wall clock is set. Where that is on, and while the machine is down, it comes up when the
+    /// wait has passed, as above. Who waits by the clock looks anew.
+    pub(super) fn set_clock(&mut self, fate: &Fate, off: i64, now: i64) {
+        self.clocks.set(off, now);
+        if now < self.clocks.booted && off > self.off_at_slot {
+            let longer = (now + longest_wait(fate) - self.clocks.booted).max(0);
+            self.clocks.booted += longer;
+            for process in &mut self.processes {
+                process.at += longer;
+            }
+        }
+        self.wake(now);
+    }
+
+    fn wake(&mut self, now: i64) {
         for process in &mut self.processes {
             if matches!(process.next, Next::Look) {
                 process.at = process.at.min(now.max(self.clocks.booted));

@@ -113,8 +113,7 @@ fn happen(event: Event, machine: &mut Machine, world: &mut World<'_>, at: i64) {
     world.note(at, &format!("{event:?}"));
     match event {
         Event::SetClock(off) => {
-            machine.clocks.set(off, at);
-            machine.wake(at);
+            machine.set_clock(world.fate, off, at);
         }
         Event::Status(code) => world.gateway.set_status(code),
         Event::Kill(which) => machine.kill(world, which, at),
