@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use replyd::clock::Clock;
 use replyd::config::WebhookSecret;
@@ -66,7 +66,8 @@ const EXAMPLES: [Example; 7] = [
         // A source file needs the compiler, and there are runtimes without it.
         runtime: &["java", "--describe-module", "jdk.compiler"],
         build: &[],
-        run: &["java", "Receiver.java"],
+        // Its compiler takes half the time without its last stage.
+        run: &["java", "-XX:TieredStopAtLevel=1", "Receiver.java"],
     },
     Example {
         name: "receiver.go",
@@ -77,10 +78,14 @@ const EXAMPLES: [Example; 7] = [
     },
 ];
 
-/// A folder with every example in it.
-struct Folder(tempfile::TempDir);
+/// A folder with every example in it, those that can run here, and what asks them.
+struct Stage {
+    folder: tempfile::TempDir,
+    ready: Vec<&'static Example>,
+    client: reqwest::Client,
+}
 
-impl Folder {
+impl Stage {
     fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().unwrap();
@@ -94,18 +99,44 @@ impl Folder {
             let (code, _) = code.split_once("```\n").unwrap();
             std::fs::write(folder.path().join(format!("{readme}.py")), code).unwrap();
         }
-        Self(folder)
+        replyd::tls::install_provider();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut stage = Self { folder, ready: Vec::new(), client };
+        stage.ready = EXAMPLES.iter().filter(|example| stage.prepare(example)).collect();
+        stage
+    }
+
+    /// Makes an example ready; says whether its runtime is here.
+    fn prepare(&self, example: &Example) -> bool {
+        let found = self.command(example.runtime, 0).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            // Past the capture of the test's output: whoever reads the run is to see it.
+            let skipped = format!("{} is skipped: {} is not here\n", example.name, example.run[0]);
+            std::io::stderr().write_all(skipped.as_bytes()).unwrap();
+            return false;
+        }
+        if !example.build.is_empty() {
+            let built = self.command(example.build, 0).output().unwrap();
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        }
+        true
+    }
+
+    /// Starts every example that is ready, all at once.
+    fn start(&self, ports: &mut impl Iterator<Item = u16>, secret: &str) -> Vec<Running> {
+        let examples = self.ready.iter().zip(ports);
+        examples.map(|(example, port)| Running::start(self, example, port, secret)).collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     fn command(&self, words: &[&str], port: u16) -> Command {
         let words: Vec<_> =
             words.iter().map(|word| word.replace("{port}", &port.to_string())).collect();
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(self.0.path());
+        command.args(&words[1..]).current_dir(self.folder.path());
         command
     }
 }
@@ -121,43 +152,33 @@ struct Running {
 }
 
 impl Running {
-    /// Starts an example where its runtime is here.
-    fn start(folder: &Folder, example: &Example, port: u16, secret: &str) -> Option<Self> {
-        let found = folder.command(example.runtime, port).output();
-        if !found.is_ok_and(|output| output.status.success()) {
-            // Past the capture of the test's output: whoever reads the run is to see it.
-            let skipped = format!("{} is skipped: {} is not here\n", example.name, example.run[0]);
-            std::io::stderr().write_all(skipped.as_bytes()).unwrap();
-            return None;
-        }
-        if !example.build.is_empty() {
-            let built = folder.command(example.build, port).output().unwrap();
-            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        }
-        let [out, log] = ["out", "log"].map(|end| folder.path(&format!("{}.{end}", example.name)));
+    /// Starts an example that is ready.
+    fn start(stage: &Stage, example: &Example, port: u16, secret: &str) -> Self {
+        let [out, log] =
+            ["out", "log"].map(|end| stage.path(&format!("{}.{port}.{end}", example.name)));
         let file = |path| std::fs::File::create(path).unwrap();
-        let mut command = folder.command(example.run, port);
+        let mut command = stage.command(example.run, port);
         command
             .env("REPLYD_CRM_SECRET", secret)
             .env("PORT", port.to_string())
-            .env("SEEN_DIR", folder.path("seen"))
+            .env("SEEN_DIR", stage.path("seen"))
             .env("LC_ALL", "C");
         command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&log));
         let url = format!("http://127.0.0.1:{port}/hooks/sms");
-        replyd::tls::install_provider();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let process = command.spawn().unwrap();
-        Some(Self { name: example.name, url, out, log, process, client })
+        let client = stage.client.clone();
+        Self { name: example.name, url, out, log, process: command.spawn().unwrap(), client }
     }
 
-    async fn is_up(&mut self) {
+    /// Waits until it listens or has ended; how it ended.
+    async fn settled(&mut self) -> Option<ExitStatus> {
         let address = self.url.replace("http://", "").replace("/hooks/sms", "");
+        let mut ended = None;
         until(self.name, || {
-            let ended = self.process.try_wait().unwrap();
-            assert_eq!(ended, None, "{} ended: {}", self.name, read(&self.log));
-            std::net::TcpStream::connect(&address).is_ok()
+            ended = self.process.try_wait().unwrap();
+            ended.is_some() || std::net::TcpStream::connect(&address).is_ok()
         })
         .await;
+        ended
     }
 
     /// The lines that it printed, as a set, and how many there are.
@@ -223,13 +244,12 @@ impl Request {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_takes_each_webhook_once_and_refuses_what_is_not_signed() {
-    let folder = Folder::new();
-    let examples = EXAMPLES.iter().zip(free_ports());
-    let mut running: Vec<Running> = examples
-        .filter_map(|(example, port)| Running::start(&folder, example, port, SECRET))
-        .collect();
+    let stage = tokio::task::block_in_place(Stage::new);
+    let mut ports = free_ports();
+    takes_nothing_without_a_secret(stage.start(&mut ports, "whsec_")).await;
+    let mut running = stage.start(&mut ports, SECRET);
     for running in &mut running {
-        running.is_up().await;
+        assert_eq!(running.settled().await, None, "{}: {}", running.name, read(&running.log));
     }
     let told = deliver_twice(&running).await;
     for running in &running {
@@ -240,28 +260,17 @@ async fn every_example_takes_each_webhook_once_and_refuses_what_is_not_signed() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_example_takes_anything_without_a_secret() {
-    let folder = Folder::new();
-    // Apart from the ports of the other test, which is under way in this process.
-    for (example, port) in EXAMPLES.iter().zip(free_ports().skip(100)) {
-        // An empty key is a key, and everybody has it.
-        let Some(mut running) = Running::start(&folder, example, port, "whsec_") else { continue };
-        let address = ("127.0.0.1", port);
-        let mut ended = None;
-        until(example.name, || {
-            ended = running.process.try_wait().unwrap();
-            ended.is_some() || std::net::TcpStream::connect(address).is_ok()
-        })
-        .await;
-        match ended {
-            Some(status) => assert!(!status.success(), "{}", example.name),
+/// An empty key is a key, and everybody has it.
+async fn takes_nothing_without_a_secret(running: Vec<Running>) {
+    for mut running in running {
+        match running.settled().await {
+            Some(status) => assert!(!status.success(), "{}", running.name),
             None => {
                 let status = Request::new("rpl_example", "{}", 0).post(&running).await;
-                assert_eq!(status, 500, "{}", example.name);
+                assert_eq!(status, 500, "{}", running.name);
             }
         }
-        assert_eq!(running.printed().1, 0, "{}", example.name);
+        assert_eq!(running.printed().1, 0, "{}", running.name);
     }
 }
 
