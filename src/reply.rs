@@ -66,6 +66,19 @@ impl fmt::Debug for Mobile {
     }
 }
 
+/// The id of an event about a subscriber: `evt_` and 32 hex digits, drawn from what makes it the
+/// only one of its kind. It tells nothing that the event does not, so it needs no key.
+#[must_use]
+pub fn subscriber_event_id(subscriber: &str, event_type: &str, at: UnixMs) -> String {
+    let fields: [&[u8]; 3] = [subscriber.as_bytes(), event_type.as_bytes(), &at.0.to_be_bytes()];
+    event_id_of(digest(b"replyd subscriber event", &fields))
+}
+
+fn event_id_of(digest: [u8; 32]) -> String {
+    let (id, _) = digest.split_at(ReplyId::BYTES);
+    format!("evt_{}", hex::encode(id))
+}
+
 /// The key under which an account's replies are named. Secret: without it, the number behind a
 /// reply's id could be found by trying all numbers.
 #[derive(Clone)]
@@ -134,9 +147,7 @@ impl IdKey {
     pub fn event_id(&self, account: &str, event_type: &str, at: UnixMs, read: i64) -> String {
         let (at, read) = (at.0.to_be_bytes(), read.to_be_bytes());
         let fields: [&[u8]; 5] = [b"event", account.as_bytes(), event_type.as_bytes(), &at, &read];
-        let whole = digest(&self.0, &fields);
-        let (id, _) = whole.split_at(ReplyId::BYTES);
-        format!("evt_{}", hex::encode(id))
+        event_id_of(digest(&self.0, &fields))
     }
 
     fn draw(&self, purpose: &[u8], of: Fingerprint<'_>, number: &[u8]) -> [u8; 32] {

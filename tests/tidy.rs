@@ -38,7 +38,7 @@ const RANKS: [(&str, u8); 18] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 24] = [
+const PURE: [&str; 25] = [
     "language.rs",
     "time.rs",
     "reply.rs",
@@ -57,6 +57,7 @@ const PURE: [&str; 24] = [
     "intake/standing.rs",
     "intake/suspicion.rs",
     "delivery/sign.rs",
+    "delivery/notices.rs",
     "delivery/retry.rs",
     "delivery/explain.rs",
     "delivery/diagnosis/",

@@ -27,6 +27,7 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// More secrets at once than any rotation needs; each is a signature on every request.
 const SECRETS: RangeInclusive<usize> = 1..=5;
+const EVENTS: RangeInclusive<usize> = 1..=EventType::WORDS.len();
 const RETRIES: RangeInclusive<usize> = 1..=20;
 const ACCOUNTS_MAX: usize = 1000;
 const YEAR: Duration = Duration::from_hours(365 * 24);
@@ -174,7 +175,7 @@ fn read(
     let secrets = secrets(section, vault);
     let format = section.choice("format", Format::Standard, &Format::WORDS);
     let accounts = known_accounts(section, accounts);
-    let events = section.list("events", 1..=8, |item| item.choice(&EventType::WORDS));
+    let events = section.list("events", EVENTS, |item| item.choice(&EventType::WORDS));
     let filter = filter::read(section.section("match", "[subscriber.match]"));
     let since = section
         .read("since", |value| unless_empty(value, |value| value.duration(MILLISECOND..=YEAR)));

@@ -2,13 +2,14 @@
 //!
 //! What is due stands in the store; a worker per subscriber claims it, signs the stored bytes
 //! anew, sends, and records the attempt and what follows from it. The pure files decide
-//! ([`sign`], [`retry`], [`target`]); [`guard`] says which addresses may be reached; [`sender`] makes
+//! ([`sign`], [`retry`], [`target`], [`notices`]); [`guard`] says which addresses may be reached; [`sender`] makes
 //! one attempt, and [`worker`] carries out. Nothing here knows of gateways.
 
 pub mod diagnosis;
 mod exchange;
 pub mod explain;
 pub mod guard;
+pub mod notices;
 pub mod retry;
 pub mod sender;
 pub mod sign;

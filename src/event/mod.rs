@@ -35,11 +35,17 @@ pub enum EventType {
     /// An answer held what is no record.
     #[serde(rename = "record.unparsed")]
     RecordUnparsed,
+    /// A subscriber has taken nothing for a while and will be disabled if it goes on.
+    #[serde(rename = "subscriber.failing")]
+    SubscriberFailing,
+    /// A subscriber was disabled: its deliveries wait.
+    #[serde(rename = "subscriber.disabled")]
+    SubscriberDisabled,
 }
 
 impl EventType {
     /// Every type and its word in the configuration, the store and JSON.
-    pub const WORDS: [(&str, Self); 7] = [
+    pub const WORDS: [(&str, Self); 9] = [
         ("reply.received", Self::ReplyReceived),
         ("account.login_failed", Self::LoginFailed),
         ("account.recovered", Self::Recovered),
@@ -47,6 +53,8 @@ impl EventType {
         ("gap.opened", Self::GapOpened),
         ("gap.closed", Self::GapClosed),
         ("record.unparsed", Self::RecordUnparsed),
+        ("subscriber.failing", Self::SubscriberFailing),
+        ("subscriber.disabled", Self::SubscriberDisabled),
     ];
 
     /// The type's word.

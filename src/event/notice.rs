@@ -57,6 +57,27 @@ pub enum Notice<'a> {
         /// What is wrong with the first.
         kind: &'a str,
     },
+    /// Every attempt at a subscriber has failed for a while.
+    SubscriberFailing {
+        /// The subscriber's name.
+        subscriber: &'a str,
+        /// When the first of these attempts failed.
+        since: UnixMs,
+        /// When it will be disabled if nothing changes.
+        disables_at: UnixMs,
+        /// What went wrong last, in a few English words: no URL, no part of an answer, and
+        /// nothing else that could hold a secret or a personal datum.
+        last_trouble: &'a str,
+    },
+    /// A subscriber was disabled, and not by hand.
+    SubscriberDisabled {
+        /// The subscriber's name.
+        subscriber: &'a str,
+        /// Since when every attempt had failed; none where the last one before this did not.
+        since: Option<UnixMs>,
+        /// Why: `gone`, `asked` or `failing`.
+        reason: &'a str,
+    },
 }
 
 impl Notice<'_> {
@@ -70,6 +91,18 @@ impl Notice<'_> {
             Self::GapOpened { .. } => EventType::GapOpened,
             Self::GapClosed { .. } => EventType::GapClosed,
             Self::RecordUnparsed { .. } => EventType::RecordUnparsed,
+            Self::SubscriberFailing { .. } => EventType::SubscriberFailing,
+            Self::SubscriberDisabled { .. } => EventType::SubscriberDisabled,
+        }
+    }
+
+    /// The subscriber of which it tells, which is not told it.
+    #[must_use]
+    pub fn about_subscriber(&self) -> Option<&str> {
+        match self {
+            Self::SubscriberFailing { subscriber, .. }
+            | Self::SubscriberDisabled { subscriber, .. } => Some(subscriber),
+            _ => None,
         }
     }
 }
@@ -79,8 +112,8 @@ impl Notice<'_> {
 pub struct NoticeOf<'a> {
     /// The event's id.
     pub id: &'a str,
-    /// The account's name.
-    pub account: &'a str,
+    /// The account's name; none where it is about none.
+    pub account: Option<&'a str>,
     /// When.
     pub at: UnixMs,
 }
@@ -88,7 +121,7 @@ pub struct NoticeOf<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     id: &'a str,
-    account: &'a str,
+    account: Option<&'a str>,
     #[serde(flatten)]
     notice: Detail<'a>,
 }
@@ -97,12 +130,44 @@ struct Data<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Detail<'a> {
-    LoginFailed { status: u16, meaning: &'a str, next_try_at: String },
+    LoginFailed {
+        status: u16,
+        meaning: &'a str,
+        next_try_at: String,
+    },
     Recovered {},
-    SecondReader { replies: u32, reads: u32 },
-    GapOpened { first_hour: String, last_hour: String, hours: u32, reason: &'a str },
-    GapClosed { first_hour: String, last_hour: String, verified: u32, given_up: u32 },
-    RecordUnparsed { read: i64, faults: usize, kind: &'a str },
+    SecondReader {
+        replies: u32,
+        reads: u32,
+    },
+    GapOpened {
+        first_hour: String,
+        last_hour: String,
+        hours: u32,
+        reason: &'a str,
+    },
+    GapClosed {
+        first_hour: String,
+        last_hour: String,
+        verified: u32,
+        given_up: u32,
+    },
+    RecordUnparsed {
+        read: i64,
+        faults: usize,
+        kind: &'a str,
+    },
+    SubscriberFailing {
+        subscriber: &'a str,
+        since: String,
+        disables_at: String,
+        last_trouble: &'a str,
+    },
+    SubscriberDisabled {
+        subscriber: &'a str,
+        since: Option<String>,
+        reason: &'a str,
+    },
 }
 
 /// The webhook's body for a notice.
@@ -129,6 +194,14 @@ pub fn notice(of: NoticeOf<'_>, notice: Notice<'_>) -> String {
         Notice::RecordUnparsed { read, faults, kind } => {
             Detail::RecordUnparsed { read, faults, kind }
         }
+        Notice::SubscriberFailing { subscriber, since, disables_at, last_trouble } => {
+            let (since, disables_at) = (since.beijing().rfc3339(), disables_at.beijing().rfc3339());
+            Detail::SubscriberFailing { subscriber, since, disables_at, last_trouble }
+        }
+        Notice::SubscriberDisabled { subscriber, since, reason } => {
+            let since = since.map(|since| since.beijing().rfc3339());
+            Detail::SubscriberDisabled { subscriber, since, reason }
+        }
     };
     let data = Data { id: of.id, account: of.account, notice: detail };
     Event::render(notice.event_type(), &of.at.beijing().rfc3339(), data)
@@ -138,11 +211,14 @@ pub fn notice(of: NoticeOf<'_>, notice: Notice<'_>) -> String {
 mod tests {
     use super::*;
 
+    /// Checks what follows the account, which is null in a notice about none.
     fn check(what: Notice<'_>, expected: &str) {
+        let account = what.about_subscriber().is_none().then_some("main");
+        let shown = account.map_or("null", |_| "\"main\"");
         let at = "2026-11-22 10:00:00".parse::<crate::time::BeijingTime>().unwrap().unix_ms();
-        let body = notice(NoticeOf { id: "evt_1", account: "main", at }, what);
+        let body = notice(NoticeOf { id: "evt_1", account, at }, what);
         let head = format!(
-            r#"{{"type":"{}","timestamp":"2026-11-22T10:00:00+08:00","data":{{"id":"evt_1","account":"main""#,
+            r#"{{"type":"{}","timestamp":"2026-11-22T10:00:00+08:00","data":{{"id":"evt_1","account":{shown}"#,
             what.event_type().as_str()
         );
         assert_eq!(body, format!("{head}{expected}}}}}"));
@@ -170,6 +246,24 @@ mod tests {
         check(
             Notice::RecordUnparsed { read: 7, faults: 1, kind: "no_number" },
             r#","read":7,"faults":1,"kind":"no_number""#,
+        );
+        let (since, disables_at) = (hour("2026-11-22_08").end(), hour("2026-11-27_08").end());
+        check(
+            Notice::SubscriberFailing {
+                subscriber: "crm",
+                since,
+                disables_at,
+                last_trouble: "status 503",
+            },
+            r#","subscriber":"crm","since":"2026-11-22T09:00:00+08:00","disables_at":"2026-11-27T09:00:00+08:00","last_trouble":"status 503""#,
+        );
+        check(
+            Notice::SubscriberDisabled { subscriber: "crm", since: Some(since), reason: "failing" },
+            r#","subscriber":"crm","since":"2026-11-22T09:00:00+08:00","reason":"failing""#,
+        );
+        check(
+            Notice::SubscriberDisabled { subscriber: "crm", since: None, reason: "gone" },
+            r#","subscriber":"crm","since":null,"reason":"gone""#,
         );
     }
 }

@@ -6,7 +6,7 @@ use crate::gateway::mm;
 use crate::gateway::status::Status;
 use crate::intake::plan;
 use crate::reply::IdKey;
-use crate::route::Route;
+use crate::route::{self, Route};
 use crate::store::read::{NewEvent, ReadId, Standing};
 use crate::time::UnixMs;
 
@@ -30,13 +30,11 @@ impl Teller<'_> {
     pub fn tell(&self, notice: Notice<'_>) -> NewEvent {
         let event_type = notice.event_type();
         let id = self.key.event_id(self.account, event_type.as_str(), self.at, self.read.0);
-        let of = NoticeOf { id: &id, account: self.account, at: self.at };
-        let wanting = self.subscribers.iter().enumerate();
-        let wanting = wanting.filter(|(_, (_, route))| route.wants_event(event_type, self.account));
+        let account = Some(self.account);
         NewEvent {
-            body: event::notice(of, notice),
+            body: event::notice(NoticeOf { id: &id, account, at: self.at }, notice),
             event_type,
-            subscribers: wanting.map(|(index, _)| index).collect(),
+            subscribers: route::told(&notice, account, self.subscribers),
             id,
         }
     }
