@@ -38,7 +38,7 @@ const RANKS: [(&str, u8); 18] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 25] = [
+const PURE: [&str; 27] = [
     "language.rs",
     "time.rs",
     "reply.rs",
@@ -61,6 +61,8 @@ const PURE: [&str; 25] = [
     "delivery/retry.rs",
     "delivery/explain.rs",
     "delivery/diagnosis/",
+    "delivery/pace.rs",
+    "delivery/standing.rs",
     "delivery/target/",
     "cli/coverage/grid.rs",
     "cli/verify/headers.rs",

@@ -45,6 +45,20 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
     }
 }
 
+/// A trouble in English, without what a library said of it, which may name an address.
+#[must_use]
+pub fn in_few_words(what: &Trouble) -> String {
+    match what {
+        Trouble::Status { .. } | Trouble::Timeout { .. } => trouble(what, Language::En),
+        Trouble::Inside { .. } => "an inside address".to_owned(),
+        Trouble::Resolve { .. } => "the name cannot be resolved".to_owned(),
+        Trouble::Connect { .. } => "cannot connect".to_owned(),
+        Trouble::Tls { .. } => "cannot encrypt".to_owned(),
+        Trouble::Proxy { .. } => "the proxy does not connect".to_owned(),
+        Trouble::Broken { .. } | Trouble::Told { .. } => "the request failed".to_owned(),
+    }
+}
+
 fn part(phase: Phase, language: Language) -> &'static str {
     match phase {
         Phase::Resolve => language.pick("解析域名", "resolving the name"),

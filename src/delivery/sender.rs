@@ -79,6 +79,10 @@ impl Sender {
             trouble: verdict.trouble,
             answer: exchange.answer,
             next,
+            disable: match verdict.wish {
+                Wish::Disable(why) => Some(why),
+                _ => None,
+            },
         };
         self.tell(claim, &attempt);
         attempt

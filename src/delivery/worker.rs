@@ -1,27 +1,35 @@
-//! Delivers to one subscriber: claims what is due, signs, sends, records.
+//! Delivers to one subscriber: claims what is due, has it sent, records.
 //!
 //! Each subscriber has a worker, a client and a backlog of its own, so that a dead one delays
-//! nobody else. What a worker holds in memory is only what it is sending; a worker that dies
-//! leaves leases, which end.
+//! nobody else. Its work comes in turns: one act of the store records what the attempts came to
+//! that ended since the last turn, and claims the next. How many that are grows with how fast the
+//! receiver answers, so that many deliveries cost few commits and a single one goes out at once.
+//!
+//! What a worker holds in memory is what it is sending, what it is about to send and what it is
+//! about to record; a worker that dies leaves leases, which end.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::clock::Clock;
-use crate::config::SubscriberConfig;
+use crate::clock::{Clock, random_fraction};
+use crate::config::{Order, SubscriberConfig};
+use crate::delivery::desk::{Desk, LEASE_MARGIN, STARTED_WITHIN};
+use crate::delivery::explain;
+use crate::delivery::notices;
+use crate::delivery::pace::Limits;
 use crate::delivery::sender::{Sender, SenderError};
+use crate::delivery::standing::{self, News, Rules};
+use crate::event::Notice;
 use crate::store::Store;
-use crate::store::attempt::{Attempt, Next};
-use crate::store::delivery::Claim;
+use crate::store::attempt::Attempt;
 use crate::store::error::StoreError;
+use crate::store::turn::{Decided, Lanes, Standing, Tell, Turn, Turned};
 use crate::time::UnixMs;
 
-/// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// The longest sleep: what a clock that was set hides is noticed after it at the latest.
 const REST_MAX: Duration = Duration::from_mins(1);
 /// Wait before a store that failed is tried again.
@@ -43,6 +51,9 @@ pub struct Worker {
     sender: Arc<Sender>,
 }
 
+/// A turn under way, with what it is about to record.
+type UnderWay = Pin<Box<dyn Future<Output = (Turn, Result<Turned, StoreError>)> + Send>>;
+
 impl Worker {
     /// Prepares a subscriber's deliveries.
     ///
@@ -58,37 +69,47 @@ impl Worker {
     /// When the store is closed. Everything else is told and tried again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let mut changes = self.store.changes();
-        let mut under_way = JoinSet::new();
+        let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
+        let mut turn: Option<UnderWay> = None;
         // A failing store is told when it begins to fail, not at every try.
         let mut told = false;
         while !stop.is_cancelled() {
-            changes.mark_unchanged();
-            let rest = match self.send_due(&mut under_way).await {
-                Ok(rest) => {
-                    told = false;
-                    rest
-                }
-                Err(source @ StoreError::Closed) => return Err(self.failed(source)),
-                Err(source) => {
-                    if !told {
-                        error!(subscriber = self.name(), error = %source, "delivery waits for the store");
-                    }
-                    told = true;
-                    STORE_RETRY
-                }
-            };
+            desk.start();
+            let now = self.now();
+            let rest = desk.rest(now);
+            if turn.is_none() && rest.is_zero() {
+                turn = Some(self.begin(&mut desk, now, None));
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = under_way.join_next() => {}
+                () = desk.ended() => {}
+                (tried, done) = end_of(&mut turn) => {
+                    turn = None;
+                    match done {
+                        Ok(turned) => {
+                            told = false;
+                            desk.turned(turned, tried.now, self.now());
+                        }
+                        Err(source @ StoreError::Closed) => return Err(self.failed(source)),
+                        Err(source) => {
+                            if !told {
+                                error!(subscriber = self.name(), error = %source, "delivery waits for the store");
+                            }
+                            told = true;
+                            desk.take_back(tried, self.now().after(STORE_RETRY));
+                        }
+                    }
+                }
                 changed = changes.changed() => {
                     if changed.is_err() {
                         return Err(self.failed(StoreError::Closed));
                     }
+                    desk.look_again();
                 }
-                () = self.sender.clock().sleep(rest) => {}
+                () = self.sender.clock().sleep(rest.min(REST_MAX)), if turn.is_none() => {}
             }
         }
-        while under_way.join_next().await.is_some() {}
+        self.wind_up(desk, turn).await;
         Ok(())
     }
 
@@ -98,19 +119,33 @@ impl Worker {
     /// # Errors
     /// The store's own.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
-        let started = self.sender.clock().now().unix;
-        let mut failures = 0;
-        let mut under_way = JoinSet::new();
-        loop {
-            let free = if stop.is_cancelled() { 0 } else { self.free(&under_way) };
-            let claims = self.claim(started, free).await?;
-            self.send(claims, &mut under_way);
-            match under_way.join_next().await {
-                Some(Ok(delivered)) => failures += usize::from(!delivered),
-                Some(Err(_)) => failures += 1,
-                None => return Ok(failures),
+        let due = self.now();
+        let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
+        while !stop.is_cancelled() {
+            let (tried, done) = self.begin(&mut desk, self.now(), Some(due)).await;
+            let turned = done?;
+            let has_more = turned.next.is_some_and(|next| next <= due);
+            let limits = self.rules().limits;
+            let opens = standing::pace_of(&turned.standing).opens_for_rate(limits, self.now());
+            desk.turned(turned, tried.now, self.now());
+            desk.start();
+            match (desk.is_idle(), opens) {
+                (false, _) => desk.all_ended().await,
+                // Only its rate limit keeps the rest back.
+                (true, Some(opens)) if has_more => {
+                    let wait = self.sender.clock().sleep(opens.since(self.now()));
+                    stop.run_until_cancelled(wait).await;
+                }
+                (true, _) => break,
             }
         }
+        let failures = desk.failures();
+        self.wind_up(desk, None).await;
+        Ok(failures)
+    }
+
+    fn now(&self) -> UnixMs {
+        self.sender.clock().now().unix
     }
 
     fn name(&self) -> &str {
@@ -121,57 +156,123 @@ impl Worker {
         WorkerError { subscriber: self.name().to_owned(), source }
     }
 
-    fn free(&self, under_way: &JoinSet<bool>) -> usize {
-        self.sender.config().concurrency.saturating_sub(under_way.len())
+    fn rules(&self) -> Rules {
+        let config = self.sender.config();
+        let limits = Limits { concurrency: config.concurrency, rate: config.rate_limit };
+        Rules { limits, disable_after: config.disable_after }
     }
 
-    /// Starts what is due and says how long until something else is.
-    async fn send_due(&self, under_way: &mut JoinSet<bool>) -> Result<Duration, StoreError> {
-        let free = self.free(under_way);
-        if free == 0 {
-            return Ok(REST_MAX);
-        }
-        let now = self.sender.clock().now().unix;
-        let Some(due) = self.store.next_due(self.name()).await? else { return Ok(REST_MAX) };
-        if due > now {
-            return Ok(due.since(now).min(REST_MAX));
-        }
-        let claims = self.claim(now, free).await?;
-        let rest = if claims.len() == free { REST_MAX } else { Duration::ZERO };
-        self.send(claims, under_way);
-        Ok(rest)
+    /// Begins a turn: what ended goes to the store, and what is due by `due`, or by now, comes back.
+    fn begin(&self, desk: &mut Desk, now: UnixMs, due: Option<UnixMs>) -> UnderWay {
+        let (outcomes, returned) = desk.hand_over();
+        let config = self.sender.config();
+        let (room, under_way) = (desk.room(), desk.under_way());
+        let turn = Turn {
+            subscriber: config.name.clone(),
+            outcomes,
+            returned,
+            due: due.unwrap_or(now),
+            now,
+            lease_end: now.after(config.timeout + STARTED_WITHIN + LEASE_MARGIN),
+            ordered: config.order == Order::Mobile,
+        };
+        let (store, rules) = (self.store.clone(), self.rules());
+        Box::pin(async move {
+            let done = take_turn(&store, turn.clone(), rules, room, under_way).await;
+            (turn, done)
+        })
     }
 
-    async fn claim(&self, now: UnixMs, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        if limit == 0 {
-            return Ok(Vec::new());
+    /// Waits for what is under way, records it and gives back what was not begun.
+    async fn wind_up(&self, mut desk: Desk, turn: Option<UnderWay>) {
+        if let Some(turn) = turn {
+            match turn.await {
+                (tried, Ok(turned)) => desk.turned(turned, tried.now, self.now()),
+                (tried, Err(_)) => desk.take_back(tried, self.now()),
+            }
         }
-        let lease_end =
-            self.sender.clock().now().unix.after(self.sender.config().timeout + LEASE_MARGIN);
-        self.store.claim(self.name(), now, lease_end, limit).await
-    }
-
-    fn send(&self, claims: Vec<Claim>, under_way: &mut JoinSet<bool>) {
-        for claim in claims {
-            let (store, sender) = (self.store.clone(), Arc::clone(&self.sender));
-            under_way.spawn(async move {
-                let attempt = sender.attempt(&claim).await;
-                let delivered = attempt.next == Next::Delivered;
-                record(&store, &sender.config().name, attempt).await;
-                delivered
-            });
+        desk.close();
+        desk.all_ended().await;
+        // While the store fails, again: else the receiver would be told once more what it was
+        // told already. The lease bounds it: after that another may send it.
+        for _ in 0..LEASE_MARGIN.as_secs() {
+            if !desk.has_something_to_hand_over() {
+                return;
+            }
+            match self.begin(&mut desk, self.now(), None).await {
+                (_, Ok(_)) => return,
+                (tried, Err(error)) => {
+                    error!(subscriber = self.name(), %error, "attempts could not be recorded");
+                    desk.take_back(tried, self.now());
+                }
+            }
+            tokio::time::sleep(STORE_RETRY).await;
         }
     }
 }
 
-/// Records an attempt; while the store fails, again and again: else the receiver would be told
-/// once more what it was told already. The lease bounds it: after that another may send it.
-async fn record(store: &Store, subscriber: &str, attempt: Attempt) {
-    for _ in 0..LEASE_MARGIN.as_secs() {
-        match store.record_attempt(attempt.clone()).await {
-            Ok(()) => return,
-            Err(error) => error!(subscriber, %error, "an attempt could not be recorded"),
-        }
-        tokio::time::sleep(STORE_RETRY).await;
+/// Waits for the end of the turn under way; for ever where there is none.
+async fn end_of(turn: &mut Option<UnderWay>) -> (Turn, Result<Turned, StoreError>) {
+    match turn {
+        Some(turn) => turn.await,
+        None => std::future::pending().await,
     }
+}
+
+/// Takes a turn. One that has nothing to record first looks whether anything is due: looking
+/// keeps nobody from writing.
+async fn take_turn(
+    store: &Store,
+    turn: Turn,
+    rules: Rules,
+    room: Lanes,
+    under_way: usize,
+) -> Result<Turned, StoreError> {
+    if turn.outcomes.is_empty() && turn.returned.is_empty() {
+        let next = store.next_due(&turn.subscriber).await?;
+        if next.is_none_or(|next| next > turn.due) {
+            let standing = store.standing(&turn.subscriber).await?;
+            return Ok(Turned { claims: Vec::new(), next, standing });
+        }
+    }
+    let now = turn.now;
+    let name = turn.subscriber.clone();
+    let decide = move |standing: Standing, outcomes: &[Attempt]| {
+        let (standing, mut pace, news) =
+            standing::after(standing, outcomes, rules, now, random_fraction());
+        let allowed = match standing.disabled {
+            Some(_) => Lanes::default(),
+            None => pace.allows(rules.limits, under_way, room, now),
+        };
+        let spend = Box::new(move |claimed| {
+            pace.spend(claimed, rules.limits, now);
+            pace.keep()
+        });
+        let tell = tell(name, news, outcomes, now);
+        Decided { standing, allowed, spend, tell }
+    };
+    store.turn(turn, decide).await
+}
+
+/// What the other subscribers are told, if there is news of this one.
+fn tell(name: String, news: Vec<News>, outcomes: &[Attempt], now: UnixMs) -> Option<Tell> {
+    if news.is_empty() {
+        return None;
+    }
+    let last = outcomes.iter().rev().find_map(|outcome| outcome.trouble.as_ref());
+    let last_trouble = last.map(explain::in_few_words).unwrap_or_default();
+    Some(Box::new(move |subscribers| {
+        let notice = |news: &News| match *news {
+            News::Failing { since, disables: disables_at } => Notice::SubscriberFailing {
+                subscriber: &name,
+                since,
+                disables_at,
+                last_trouble: &last_trouble,
+            },
+            News::Disabled { why, since } => {
+                Notice::SubscriberDisabled { subscriber: &name, since, reason: why.as_str() }
+            }
+        };
+        news.iter().map(|news| notices::tell(notice(news), now, subscribers)).collect()
+    }))
 }

@@ -290,6 +290,7 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
             trouble: None,
             answer: Vec::new(),
             next,
+            disable: None,
         };
         life.store.record_attempt(attempt).await.unwrap();
     }

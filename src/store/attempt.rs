@@ -32,6 +32,8 @@ pub struct Attempt {
     pub answer: Vec<u8>,
     /// What happens next, and why.
     pub next: Next,
+    /// Why its subscriber is to take no more deliveries, if the answer says so.
+    pub disable: Option<Disabled>,
 }
 
 /// How long the parts of an attempt took; none for a part that was not come to, or that a kept

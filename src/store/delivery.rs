@@ -111,6 +111,14 @@ pub struct Claim {
     pub attempt: u32,
 }
 
+impl Claim {
+    /// Whether it brings again what was told before.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        self.trigger == Trigger::Replay
+    }
+}
+
 /// How many there are of what, for summaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {

@@ -15,6 +15,7 @@ pub mod replay;
 pub mod retention;
 pub mod slot;
 mod sqlite;
+pub mod turn;
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,8 +26,7 @@ use crate::clock::Moment;
 use crate::gateway::client::{ReadMode, Received};
 use crate::reply::IdKey;
 use crate::route::Route;
-use crate::store::attempt::Attempt;
-use crate::store::delivery::{Claim, Figures, SubscriberSpec};
+use crate::store::delivery::{Figures, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::hour::{Gap, HourRow, OwedHour};
 use crate::store::read::{
@@ -39,7 +39,7 @@ pub(crate) use crate::store::sqlite::audit;
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::file::OpenMode;
 use crate::store::sqlite::{
-    accounts, deliveries, figures, hours, ingest, probes, reads, retention as purge, upkeep,
+    accounts, figures, hours, ingest, probes, reads, retention as purge, upkeep,
 };
 use crate::time::{Hour, UnixMs};
 
@@ -137,7 +137,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let act = move |connection: &_| {
             accounts::put_accounts(connection, &accounts, &now)?;
-            accounts::put_subscribers(connection, &subscribers)
+            accounts::put_subscribers(connection, &subscribers, now.unix)
         };
         self.engine.write(act).await
     }
@@ -388,42 +388,6 @@ impl Store {
         let outcome = self.engine.write(act).await?;
         self.changed();
         Ok(outcome)
-    }
-
-    /// Claims up to `limit` of a subscriber's due deliveries until `lease_end`.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn claim(
-        &self,
-        subscriber: &str,
-        now: UnixMs,
-        lease_end: UnixMs,
-        limit: usize,
-    ) -> Result<Vec<Claim>, StoreError> {
-        let subscriber = subscriber.to_owned();
-        self.engine
-            .write(move |connection| {
-                deliveries::claim(connection, &subscriber, now, lease_end, limit)
-            })
-            .await
-    }
-
-    /// When the subscriber's next delivery is due; none when none waits.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn next_due(&self, subscriber: &str) -> Result<Option<UnixMs>, StoreError> {
-        let subscriber = subscriber.to_owned();
-        self.engine.read(move |connection| deliveries::next_due(connection, &subscriber)).await
-    }
-
-    /// Records an attempt and what becomes of its delivery.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn record_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
-        self.engine.write(move |connection| deliveries::record(connection, &attempt)).await
     }
 
     /// Whether it is time to look for what was kept long enough: at most once an hour, whichever

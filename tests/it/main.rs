@@ -24,6 +24,7 @@ mod intake;
 mod kill;
 mod listen;
 mod outage;
+mod pacing;
 mod poll;
 mod reads;
 mod receiver;

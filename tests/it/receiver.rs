@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::{any, post};
 use standardwebhooks::Webhook as Library;
 
@@ -53,6 +54,12 @@ pub(crate) struct Receiver {
     answers: Arc<Mutex<Vec<StatusCode>>>,
     /// What failures ask for, where they ask for anything.
     retry_after: Arc<Mutex<Option<HeaderValue>>>,
+    /// A header of every answer that is no plain 204.
+    header: Arc<Mutex<Option<(HeaderName, HeaderValue)>>>,
+    /// How long an answer takes, and how many requests are and were being answered at once.
+    takes: Arc<Mutex<Duration>>,
+    at_once: Arc<AtomicUsize>,
+    most_at_once: Arc<AtomicUsize>,
     /// Requests that followed a redirect: every 3xx leads to `/moved`.
     followed: Arc<AtomicUsize>,
 }
@@ -66,6 +73,10 @@ impl Receiver {
             webhooks: Arc::default(),
             answers: Arc::default(),
             retry_after: Arc::default(),
+            header: Arc::default(),
+            takes: Arc::default(),
+            at_once: Arc::default(),
+            most_at_once: Arc::default(),
             followed: Arc::default(),
         };
         let router = Router::new()
@@ -85,6 +96,28 @@ impl Receiver {
     /// Every failure asks for this `Retry-After`.
     pub(crate) fn ask_to_wait(&self, value: &str) {
         *self.retry_after.lock().unwrap() = Some(value.parse().unwrap());
+    }
+
+    /// Every answer that was told by [`Self::answer_next`] has this header.
+    pub(crate) fn say(&self, name: &'static str, value: &str) {
+        *self.header.lock().unwrap() =
+            Some((HeaderName::from_static(name), value.parse().unwrap()));
+    }
+
+    /// From now on every answer is 204.
+    pub(crate) fn answer_well(&self) {
+        self.answers.lock().unwrap().clear();
+        *self.header.lock().unwrap() = None;
+    }
+
+    /// How long an answer takes.
+    pub(crate) fn take(&self, time: Duration) {
+        *self.takes.lock().unwrap() = time;
+    }
+
+    /// The most requests that were being answered at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::Relaxed)
     }
 
     /// The section of a configuration that delivers to it.
@@ -115,12 +148,24 @@ async fn receive(
 ) -> (StatusCode, HeaderMap) {
     let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let at_once = receiver.at_once.fetch_add(1, Ordering::Relaxed) + 1;
+    receiver.most_at_once.fetch_max(at_once, Ordering::Relaxed);
     receiver.webhooks.lock().unwrap().push(Webhook { headers, body });
-    let mut answers = receiver.answers.lock().unwrap();
-    let status = if answers.is_empty() { StatusCode::NO_CONTENT } else { answers.remove(0) };
+    let takes = *receiver.takes.lock().unwrap();
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    receiver.at_once.fetch_sub(1, Ordering::Relaxed);
+    let told = {
+        let mut answers = receiver.answers.lock().unwrap();
+        if answers.is_empty() { None } else { Some(answers.remove(0)) }
+    };
+    let status = told.unwrap_or(StatusCode::NO_CONTENT);
+    let header = told.and_then(|_| receiver.header.lock().unwrap().clone());
     let location = status.is_redirection().then(|| (LOCATION, HeaderValue::from_static("/moved")));
     let asked = receiver.retry_after.lock().unwrap().clone().filter(|_| !status.is_success());
-    (status, location.into_iter().chain(asked.map(|value| (RETRY_AFTER, value))).collect())
+    let asked = asked.map(|value| (RETRY_AFTER, value));
+    (status, location.into_iter().chain(asked).chain(header).collect())
 }
 
 async fn follow(State(receiver): State<Receiver>) -> StatusCode {

@@ -49,6 +49,7 @@ impl Life {
             trouble: None,
             answer: Vec::new(),
             next,
+            disable: None,
         };
         self.store.record_attempt(attempt).await.unwrap();
     }

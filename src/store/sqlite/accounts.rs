@@ -12,6 +12,7 @@ use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, ReadId};
 use crate::store::slot::Slot;
+use crate::time::UnixMs;
 use crate::time::millis;
 
 /// An account's settings in their stored form.
@@ -184,20 +185,27 @@ pub(crate) fn anchor_slot(
 }
 
 /// Writes the configured subscribers over those that were. One that is gone is absent: its
-/// deliveries stay.
+/// deliveries stay. Where one is back that took none, their time counts from now.
 pub(crate) fn put_subscribers(
     connection: &Connection,
     subscribers: &[SubscriberSpec],
+    now: UnixMs,
 ) -> Result<(), StoreError> {
-    connection.execute("UPDATE subscriber SET absent = 1", [])?;
     for subscriber in subscribers {
         let route = serde_json::to_string(&subscriber.route).map_err(conversion)?;
         connection.prepare_cached(
             "INSERT INTO subscriber (name, route, enabled) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET route = excluded.route, enabled = excluded.enabled, absent = 0",
+             ON CONFLICT (name) DO UPDATE SET route = excluded.route, enabled = excluded.enabled, absent = 0,
+                 resumed_ms = iif(excluded.enabled AND (absent OR NOT enabled), ?4, resumed_ms)",
         )?
-        .execute(params![subscriber.name, route, subscriber.enabled])?;
+        .execute(params![subscriber.name, route, subscriber.enabled, now.0])?;
     }
+    let names: Vec<&str> = subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
+    let names = serde_json::to_string(&names).map_err(conversion)?;
+    connection.execute(
+        "UPDATE subscriber SET absent = 1 WHERE name NOT IN (SELECT value FROM json_each(?1))",
+        [names],
+    )?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::reply::{Mobile, Suspicion};
 use crate::store::delivery::{Act, DeliveryFilter, DeliveryRow, DeliveryState, Held, ReplyRow};
 use crate::store::error::StoreError;
-use crate::store::sqlite::deliveries::trigger;
+use crate::store::sqlite::claims::trigger;
 use crate::store::sqlite::reads::named;
 use crate::time::UnixMs;
 

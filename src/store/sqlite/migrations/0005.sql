@@ -17,7 +17,7 @@ UPDATE delivery SET (mobile, replied_at) = (SELECT mobile, replied_at FROM event
 UPDATE delivery SET lane = 1 WHERE trigger = 'replay';
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (subscriber, lane, due_ms, id) WHERE state IN ('waiting', 'sending');
-CREATE INDEX delivery_mobile ON delivery (subscriber, mobile, lane, replied_at, id)
+CREATE INDEX delivery_mobile ON delivery (subscriber, mobile, lane, state, replied_at, id)
     WHERE state IN ('waiting', 'sending') AND mobile IS NOT NULL;
 
 -- How the subscriber does: since when it takes nothing and why, from when its deliveries' time

@@ -1,0 +1,266 @@
+//! What one worker has at hand: claims that are about to go out, attempts under way, and what they
+//! came to until it is recorded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+
+use crate::delivery::pace::{Limits, Pace, replays_of};
+use crate::delivery::sender::Sender;
+use crate::delivery::standing;
+use crate::store::attempt::Attempt;
+use crate::store::delivery::Claim;
+use crate::store::turn::{Lanes, Returned, Turn, Turned};
+use crate::time::UnixMs;
+
+/// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
+pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// A claim that is not begun so long after it was made is given back: its lease would end while it
+/// is under way.
+pub(super) const STARTED_WITHIN: Duration = Duration::from_secs(5);
+/// Outcomes that are recorded together without waiting for more.
+const GROUP: usize = 64;
+/// How long an outcome may wait for more of its kind while others are under way.
+const LINGER: Duration = Duration::from_millis(20);
+/// The most claims in one turn.
+const CLAIMS_MAX: usize = 512;
+/// The most outcomes that wait to be recorded: while the store takes none, nothing more is sent.
+/// With what is under way they are what a death of the process has told twice.
+const UNRECORDED_MAX: usize = 512;
+/// How soon is looked again for what is due and may not be claimed for a reason that ends by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A claim and until when it may be begun.
+struct Ready {
+    claim: Claim,
+    begin_by: UnixMs,
+}
+
+/// One worker's work at hand.
+pub(super) struct Desk {
+    sender: Arc<Sender>,
+    limits: Limits,
+    new: VecDeque<Ready>,
+    replays: VecDeque<Ready>,
+    running: JoinSet<(Attempt, bool)>,
+    replays_running: usize,
+    outcomes: Vec<Attempt>,
+    /// When the first of the outcomes came.
+    since: UnixMs,
+    returned: Vec<Returned>,
+    /// Attempts begun since the last turn: so many, and as many again, are claimed in the next.
+    begun: usize,
+    /// How many may be under way, by the subscriber's pace.
+    pace: Pace,
+    /// When is looked for what is due.
+    look_at: UnixMs,
+    /// Whether something changed since the turn under way began.
+    has_changed: bool,
+    /// Before then the store is not tried again.
+    not_before: UnixMs,
+    failures: usize,
+    is_closed: bool,
+}
+
+impl Desk {
+    pub(super) fn new(sender: Arc<Sender>, limits: Limits) -> Self {
+        Self {
+            sender,
+            limits,
+            new: VecDeque::new(),
+            replays: VecDeque::new(),
+            running: JoinSet::new(),
+            replays_running: 0,
+            outcomes: Vec::new(),
+            since: UnixMs(0),
+            returned: Vec::new(),
+            begun: 0,
+            pace: Pace::default(),
+            look_at: UnixMs(0),
+            has_changed: false,
+            not_before: UnixMs(0),
+            failures: 0,
+            is_closed: false,
+        }
+    }
+
+    fn now(&self) -> UnixMs {
+        self.sender.clock().now().unix
+    }
+
+    /// Begins what may be begun: what is new first, and no more replays at once than their part.
+    pub(super) fn start(&mut self) {
+        let now = self.now();
+        while self.running.len() < self.limits.concurrency && self.outcomes.len() < UNRECORDED_MAX {
+            let may_replay = self.replays_running < replays_of(self.limits.concurrency);
+            let next = self
+                .new
+                .pop_front()
+                .or_else(|| if may_replay { self.replays.pop_front() } else { None });
+            let Some(Ready { claim, begin_by }) = next else { return };
+            if now > begin_by {
+                self.give_back(&claim);
+                continue;
+            }
+            let is_replay = claim.is_replay();
+            self.replays_running += usize::from(is_replay);
+            self.begun += 1;
+            let sender = Arc::clone(&self.sender);
+            self.running.spawn(async move { (sender.attempt(&claim).await, is_replay) });
+        }
+    }
+
+    fn give_back(&mut self, claim: &Claim) {
+        self.returned.push(Returned { delivery: claim.delivery, lease: claim.lease });
+    }
+
+    /// Waits until an attempt has ended, and takes all that have; for ever where none is under way.
+    pub(super) async fn ended(&mut self) {
+        match self.running.join_next().await {
+            Some(ended) => self.take(ended),
+            None => std::future::pending().await,
+        }
+        while let Some(ended) = self.running.try_join_next() {
+            self.take(ended);
+        }
+    }
+
+    /// Waits until none is under way.
+    pub(super) async fn all_ended(&mut self) {
+        while let Some(ended) = self.running.join_next().await {
+            self.take(ended);
+            self.start();
+        }
+    }
+
+    fn take(&mut self, ended: Result<(Attempt, bool), JoinError>) {
+        // Of one that panicked nothing is known: its lease ends.
+        let Ok((attempt, was_replay)) = ended else {
+            self.failures += 1;
+            return;
+        };
+        self.replays_running -= usize::from(was_replay);
+        self.failures += usize::from(attempt.trouble.is_some());
+        if self.outcomes.is_empty() {
+            self.since = self.now();
+        }
+        self.outcomes.push(attempt);
+    }
+
+    /// How long until a turn is to be taken; zero when it is now.
+    pub(super) fn rest(&self, now: UnixMs) -> Duration {
+        if self.not_before > now {
+            return self.not_before.since(now);
+        }
+        let is_idle = self.is_idle();
+        if self.outcomes.len() >= GROUP || is_idle && self.has_something_to_hand_over() {
+            return Duration::ZERO;
+        }
+        let linger = match self.outcomes.is_empty() {
+            true => Duration::MAX,
+            false => self.since.after(LINGER).since(now),
+        };
+        let wants = self.new.is_empty() && self.running.len() < self.limits.concurrency;
+        let look = if wants { self.look_at.since(now) } else { Duration::MAX };
+        linger.min(look)
+    }
+
+    /// Whether nothing is under way or about to be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.new.is_empty() && self.replays.is_empty()
+    }
+
+    /// How many more of each lane can be at hand.
+    pub(super) fn room(&self) -> Lanes {
+        if self.is_closed {
+            return Lanes::default();
+        }
+        let wanted = (2 * self.begun).clamp(self.limits.concurrency, CLAIMS_MAX);
+        let free = self.limits.concurrency.saturating_sub(self.running.len());
+        let replays = replays_of(wanted).min(replays_of(self.limits.concurrency) * 4);
+        Lanes {
+            new: wanted.max(free).saturating_sub(self.new.len()),
+            replays: replays.saturating_sub(self.replays.len() + self.replays_running),
+        }
+    }
+
+    /// How many are claimed and not recorded.
+    pub(super) fn under_way(&self) -> usize {
+        self.running.len() + self.new.len() + self.replays.len()
+    }
+
+    /// What the next turn records.
+    pub(super) fn hand_over(&mut self) -> (Vec<Attempt>, Vec<Returned>) {
+        self.begun = 0;
+        self.has_changed = false;
+        (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.returned))
+    }
+
+    pub(super) fn has_something_to_hand_over(&self) -> bool {
+        !self.outcomes.is_empty() || !self.returned.is_empty()
+    }
+
+    /// Takes what a turn brought that began then.
+    pub(super) fn turned(&mut self, turned: Turned, began: UnixMs, now: UnixMs) {
+        let begin_by = began.after(STARTED_WITHIN);
+        let is_empty = turned.claims.is_empty();
+        for claim in turned.claims {
+            let lane = if claim.is_replay() { &mut self.replays } else { &mut self.new };
+            lane.push_back(Ready { claim, begin_by });
+        }
+        self.pace = standing::pace_of(&turned.standing);
+        self.look_at = match turned.next {
+            _ if self.has_changed => UnixMs(0),
+            _ if turned.standing.disabled.is_some() => UnixMs(i64::MAX),
+            None => UnixMs(i64::MAX),
+            Some(due) if due <= now && is_empty => self.opens(now),
+            Some(due) => due.max(now),
+        };
+        // Claimed before it was seen that the receiver is down, or wants no more.
+        let is_left_alone = self.pace.not_before() > now || turned.standing.disabled.is_some();
+        if self.is_closed || is_left_alone {
+            self.give_back_all();
+        }
+    }
+
+    /// When is looked again for what is due and was not allowed.
+    fn opens(&self, now: UnixMs) -> UnixMs {
+        self.pace.opens(self.limits, now).unwrap_or(now).max(now.after(LOOK_AGAIN))
+    }
+
+    /// Takes back what could not be recorded, and tries no sooner than that.
+    pub(super) fn take_back(&mut self, turn: Turn, not_before: UnixMs) {
+        let Turn { mut outcomes, mut returned, .. } = turn;
+        outcomes.append(&mut self.outcomes);
+        returned.append(&mut self.returned);
+        self.outcomes = outcomes;
+        self.returned = returned;
+        self.not_before = not_before;
+    }
+
+    /// Something changed in the store: there may be something due.
+    pub(super) fn look_again(&mut self) {
+        self.has_changed = true;
+        self.look_at = UnixMs(0);
+    }
+
+    /// Begins nothing more, and gives back what was not begun.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+        self.give_back_all();
+    }
+
+    fn give_back_all(&mut self) {
+        let unused: Vec<Ready> = self.new.drain(..).chain(self.replays.drain(..)).collect();
+        for Ready { claim, .. } in unused {
+            self.give_back(&claim);
+        }
+    }
+
+    /// How many attempts failed.
+    pub(super) fn failures(&self) -> usize {
+        self.failures
+    }
+}

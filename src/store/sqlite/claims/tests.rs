@@ -1,0 +1,241 @@
+use super::*;
+use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
+use crate::store::sqlite::outcomes::{give_back, record};
+use crate::store::sqlite::schema;
+use crate::store::turn::Returned;
+
+const LEASE_MS: i64 = 20_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A subscriber's deliveries, each of a person who wrote at a second, made at the time 0.
+struct Backlog {
+    connection: Connection,
+    now: i64,
+}
+
+impl Backlog {
+    fn of(deliveries: &[(i64, &str, i64)]) -> Self {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::bring_up_to_date(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO subscriber (name, route, enabled) VALUES ('crm', '{}', 1);
+                 INSERT INTO event (seq, id, type, body) VALUES (1, 'evt_a', 'gap.opened', '{}');",
+            )
+            .unwrap();
+        let backlog = Self { connection, now: 1_000 };
+        for (id, mobile, replied_at) in deliveries {
+            backlog.put(*id, Some(mobile), *replied_at, NEW);
+        }
+        backlog
+    }
+
+    fn put(&self, id: i64, mobile: Option<&str>, replied_at: i64, lane: i64) {
+        let trigger = if lane == REPLAYS { "replay" } else { "auto" };
+        self.connection
+            .execute(
+                "INSERT INTO delivery (id, subscriber, event_seq, trigger, state, created_ms, due_ms, mobile,
+                                       replied_at, lane)
+                 VALUES (?1, 'crm', 1, ?2, 'waiting', 0, 0, ?3, ?4, ?5)",
+                params![id, trigger, mobile, replied_at, lane],
+            )
+            .unwrap();
+    }
+
+    fn claim(&self, limit: usize) -> Vec<Claim> {
+        self.claim_in(true, Lanes { new: limit, replays: 0 })
+    }
+
+    fn claim_in(&self, ordered: bool, lanes: Lanes) -> Vec<Claim> {
+        let turn = Turn {
+            subscriber: "crm".to_owned(),
+            outcomes: Vec::new(),
+            returned: Vec::new(),
+            due: UnixMs(self.now),
+            now: UnixMs(self.now),
+            lease_end: UnixMs(self.now + LEASE_MS),
+            ordered,
+        };
+        claim(&self.connection, &turn, UnixMs(0), lanes).unwrap()
+    }
+
+    fn ids(&self, limit: usize) -> Vec<i64> {
+        self.claim(limit).iter().map(|claim| claim.delivery).collect()
+    }
+
+    fn tried(&self, claim: &Claim, next: Next) {
+        let attempt = Attempt {
+            delivery: claim.delivery,
+            lease: claim.lease,
+            number: claim.attempt,
+            started: UnixMs(self.now),
+            took: Duration::ZERO,
+            address: None,
+            timings: Timings::default(),
+            http_status: None,
+            trouble: None,
+            answer: Vec::new(),
+            next,
+            disable: None,
+        };
+        record(&self.connection, &attempt).unwrap();
+    }
+
+    fn fails(&self, claim: &Claim, wait_ms: i64) {
+        let at = UnixMs(self.now + wait_ms);
+        self.tried(claim, Next::Retry { at, wait_ms: 0, asked: false });
+    }
+}
+
+#[test]
+fn one_persons_go_by_time_one_at_a_time_and_others_beside_them() {
+    let backlog = Backlog::of(&[(1, "a", 30), (2, "a", 10), (3, "b", 20), (4, "a", 20)]);
+    let first = backlog.claim(9);
+    assert_eq!(first.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [2, 3]);
+    assert!(backlog.ids(9).is_empty());
+    backlog.tried(&first[0], Next::Delivered);
+    let second = backlog.claim(9);
+    assert_eq!(second.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [4]);
+    // What arrives while another is under way waits its turn.
+    backlog.put(5, Some("a"), 25, NEW);
+    assert!(backlog.ids(9).is_empty());
+    backlog.tried(&second[0], Next::Failed { why: GivenUp::Aborted });
+    assert_eq!(backlog.ids(9), [5]);
+}
+
+#[test]
+fn without_an_order_they_overtake_each_other() {
+    let backlog = Backlog::of(&[(1, "a", 30), (2, "a", 10)]);
+    let claims = backlog.claim_in(false, Lanes { new: 9, replays: 0 });
+    assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn one_that_fails_holds_its_person_for_ten_minutes_and_no_longer() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20), (3, "b", 10)]);
+    let first = backlog.claim(9);
+    let failed_at = backlog.now;
+    backlog.fails(&first[0], 30 * MINUTE_MS);
+    backlog.now = failed_at + 10 * MINUTE_MS - 1;
+    assert_eq!(backlog.ids(9), [3], "b's claim was never recorded, and its lease is over");
+    backlog.now = failed_at + 10 * MINUTE_MS;
+    assert_eq!(backlog.ids(9), [2]);
+}
+
+#[test]
+fn one_that_fails_again_and_again_goes_before_those_behind_it_while_it_holds_them() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
+    let failed_at = backlog.now;
+    backlog.fails(&backlog.claim(9)[0], MINUTE_MS);
+    backlog.now += MINUTE_MS;
+    let again = backlog.claim(9);
+    assert_eq!((again[0].delivery, again[0].attempt, again.len()), (1, 2, 1));
+    backlog.fails(&again[0], 5 * MINUTE_MS);
+    backlog.now = failed_at + 6 * MINUTE_MS;
+    let again = backlog.claim(9);
+    assert_eq!((again[0].delivery, again.len()), (1, 1));
+    backlog.fails(&again[0], 60 * MINUTE_MS);
+    backlog.now = failed_at + 10 * MINUTE_MS;
+    assert_eq!(backlog.ids(9), [2]);
+}
+
+#[test]
+fn a_later_one_under_way_keeps_back_the_failing_one_until_it_ends() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
+    backlog.fails(&backlog.claim(9)[0], 11 * MINUTE_MS);
+    backlog.now += 11 * MINUTE_MS - 1_000;
+    let later = backlog.claim(9);
+    assert_eq!((later[0].delivery, later.len()), (2, 1));
+    backlog.now += 1_000;
+    assert!(backlog.ids(9).is_empty());
+    backlog.tried(&later[0], Next::Delivered);
+    backlog.now += LEASE_MS;
+    assert_eq!(backlog.ids(9), [1]);
+}
+
+#[test]
+fn one_whose_sender_died_goes_again_before_those_behind_it() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
+    assert_eq!(backlog.ids(1), [1]);
+    assert!(backlog.ids(1).is_empty());
+    backlog.now += LEASE_MS;
+    let again = backlog.claim(9);
+    assert_eq!((again[0].delivery, again[0].lease, again.len()), (1, 2, 1));
+    backlog.tried(&again[0], Next::Delivered);
+    assert_eq!(backlog.ids(9), [2]);
+}
+
+#[test]
+fn an_unused_claim_is_due_again_and_counts_as_no_attempt() {
+    let backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
+    let claim = backlog.claim(1).remove(0);
+    give_back(&backlog.connection, &Returned { delivery: 1, lease: claim.lease }).unwrap();
+    let again = backlog.claim(9);
+    assert_eq!((again[0].delivery, again[0].attempt, again.len()), (1, 1, 1));
+    // A claim that was made since is not undone.
+    give_back(&backlog.connection, &Returned { delivery: 1, lease: claim.lease }).unwrap();
+    assert!(backlog.ids(9).is_empty());
+}
+
+#[test]
+fn replays_are_a_lane_of_their_own() {
+    let backlog = Backlog::of(&[(1, "a", 10)]);
+    backlog.put(2, Some("a"), 5, REPLAYS);
+    backlog.put(3, Some("a"), 4, REPLAYS);
+    assert_eq!(next_due(&backlog.connection, "crm").unwrap(), Some(UnixMs(0)));
+    let both = backlog.claim_in(true, Lanes { new: 1, replays: 1 });
+    let seen: Vec<_> = both.iter().map(|claim| (claim.delivery, claim.is_replay())).collect();
+    assert_eq!(seen, [(1, false), (3, true)]);
+}
+
+#[test]
+fn a_long_row_of_one_person_keeps_nobody_else_back() {
+    let mut backlog = Backlog::of(&[]);
+    for id in 1..=2_000 {
+        backlog.put(id, Some("a"), id, NEW);
+    }
+    backlog.put(3_000, Some("b"), 1, NEW);
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        seen.extend(backlog.ids(8));
+        backlog.now += 1;
+    }
+    assert_eq!(seen, [1, 3_000]);
+    // What was put off is not looked at again and again.
+    let due: i64 = backlog
+        .connection
+        .query_row("SELECT count(*) FROM delivery WHERE due_ms <= ?1", [backlog.now], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(due, 0);
+}
+
+#[test]
+fn events_that_are_nobodys_wait_for_nobody() {
+    let backlog = Backlog::of(&[]);
+    backlog.put(1, None, 0, NEW);
+    backlog.put(2, None, 0, NEW);
+    assert_eq!(backlog.ids(9), [1, 2]);
+}
+
+#[test]
+fn claims_and_looks_for_the_next_are_made_by_the_indexes() {
+    let backlog = Backlog::of(&[]);
+    for (sql, index) in [
+        (
+            "SELECT id FROM delivery WHERE subscriber = 'a' AND lane = 0 AND due_ms <= 5 AND state IN ('waiting', 'sending') ORDER BY due_ms, id LIMIT 5",
+            "delivery_due",
+        ),
+        (
+            "SELECT id FROM delivery INDEXED BY delivery_mobile WHERE subscriber = 'a' AND mobile = 'b' AND lane = 0 AND state IN ('waiting', 'sending') AND state = 'waiting' ORDER BY replied_at, id LIMIT 5",
+            "delivery_mobile",
+        ),
+    ] {
+        let mut plan = backlog.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps: Vec<String> =
+            plan.query_map([], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].starts_with("SEARCH") && steps[0].contains(index), "{steps:?}");
+    }
+}
