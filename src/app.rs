@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::app::replays::Replays;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, SubscriberConfig};
 use crate::delivery::worker::Worker;
@@ -27,6 +28,7 @@ use crate::store::read::{AccountSettings, AccountSpec, Verdict};
 use crate::store::{OpenMode, Store};
 use crate::time::format_duration;
 
+mod replays;
 mod retention;
 
 /// How long a run that ends by itself waits for an account's slot: whoever starts it every ten
@@ -143,6 +145,12 @@ impl App {
             purge_stop.run_until_cancelled(retention::keep_down(store, clock, retain)).await;
             Ok(())
         });
+        let replays = Replays::new(self.store.clone(), self.clock.clone());
+        let replay_stop = stop.clone();
+        tasks.spawn("replays".to_owned(), async move {
+            replays.run(replay_stop).await;
+            Ok(())
+        });
         let (store, check_stop) = (self.store.clone(), stop.clone());
         tasks.spawn("quick check".to_owned(), async move {
             let checked = check_stop.run_until_cancelled(quick_check(&store)).await;
@@ -162,8 +170,8 @@ impl App {
         Ok(())
     }
 
-    /// Reads each account once, if its slot is free or soon will be, delivers what is due, and
-    /// ends. Failed deliveries keep their time. Told to stop, it ends what is under way only.
+    /// Reads each account once, if its slot is free or soon will be, goes on with replays, delivers
+    /// what is due, and ends. Failed deliveries keep their time. Told to stop, it ends what is under way only.
     ///
     /// # Errors
     /// When the store fails.
@@ -179,6 +187,7 @@ impl App {
                 once.reads_failed += 1;
             }
         }
+        Replays::new(self.store.clone(), self.clock.clone()).finish(stop).await?;
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
             once.attempts_failed += worker.run_once(stop).await?;

@@ -197,6 +197,17 @@ impl ReplyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id under which a replay tells the reply as a new event: `rpn_` and 32 hex digits. The
+    /// same replay gives it again; another one, of this store or of one that was begun anew, does
+    /// not.
+    #[must_use]
+    pub fn as_new(&self, replay: i64, created: UnixMs) -> String {
+        let (replay, created) = (replay.to_be_bytes(), created.0.to_be_bytes());
+        let whole = digest(b"replyd replay as new", &[self.0.as_bytes(), &replay, &created]);
+        let (id, _) = whole.split_at(Self::BYTES);
+        format!("rpn_{}", hex::encode(id))
+    }
 }
 
 impl fmt::Display for ReplyId {
@@ -353,5 +364,21 @@ mod tests {
         let id = key.reply_id(of, 1);
         assert_eq!(ReplyId::parse(id.as_str()), Some(id));
         assert_eq!(ReplyId::parse("rpl_xyz"), None);
+    }
+
+    #[test]
+    fn a_reply_that_is_told_as_new_has_an_id_of_the_replay() {
+        let id = ReplyId::parse("rpl_000102030405060708090a0b0c0d0e0f").unwrap();
+        // A change here makes a replay that goes on after an update tell what it told again.
+        assert_eq!(id.as_new(7, UnixMs(1)), "rpn_a09a6697059b9f3a5237690d89346ad3");
+        let other = ReplyId::parse("rpl_000102030405060708090a0b0c0d0e00").unwrap();
+        let ids = [
+            id.as_new(7, UnixMs(1)),
+            id.as_new(8, UnixMs(1)),
+            id.as_new(7, UnixMs(2)),
+            other.as_new(7, UnixMs(1)),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+        assert_eq!(ReplyId::parse(&ids[0]), None);
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
         }
     }
     if purged.iter().any(|count| *count > 0) {
-        let [bodies, attempts, replies, events, tombstones, hours, reads] = purged;
+        let [bodies, attempts, replies, events, tombstones, hours, replays, reads] = purged;
         info!(
             bodies,
             attempts,
@@ -49,6 +49,7 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
             events,
             tombstones,
             hours,
+            replays,
             reads,
             "let go of what was kept long enough"
         );

@@ -10,6 +10,7 @@ mod given;
 mod listen;
 mod output;
 mod poll;
+mod progress;
 mod reads;
 mod receiving;
 mod replay;
@@ -71,7 +72,7 @@ enum Command {
     Check(check::Arguments),
     /// Read each account's replies once, now, if its slot is free
     Poll(poll::Arguments),
-    /// Deliver the replies of an hour, or of several, again
+    /// Deliver the replies of an hour, or of several, again; list and cancel such jobs
     Replay(replay::Arguments),
     /// Look at deliveries, release those that are held, cancel
     Deliveries(deliveries::Arguments),

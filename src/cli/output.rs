@@ -52,12 +52,6 @@ pub(super) fn talk(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
-/// Writes a line of talk over the last one, on a terminal.
-pub(super) fn progress(line: &str) {
-    let mut out = io::stderr().lock();
-    drop(write!(out, "\r\u{1b}[K{line}").and_then(|()| out.flush()));
-}
-
 /// A count and its noun: `1 reply`, `2 replies`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

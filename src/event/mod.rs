@@ -3,11 +3,13 @@
 //! The order of the keys is part of the bytes that receivers verify, not of the promise: keys
 //! are always there, `null` where unknown, and changes only add.
 
+mod as_new;
 mod notice;
 mod reply_received;
 
 use serde::{Deserialize, Serialize};
 
+pub use as_new::as_new;
 pub use notice::{Notice, NoticeOf, notice};
 pub use reply_received::reply_received;
 

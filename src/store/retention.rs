@@ -10,7 +10,7 @@ pub enum Kind {
     Bodies,
     /// Attempts to deliver.
     Attempts,
-    /// Replies, with their events, deliveries and attempts. Their tallies stay as tombstones.
+    /// Replies, with their events, those of replays too, deliveries and attempts. Their tallies stay as tombstones.
     Replies,
     /// Events that tell of something else than a reply, with their deliveries.
     Events,
@@ -18,19 +18,22 @@ pub enum Kind {
     Tombstones,
     /// Hours that are not owed.
     Hours,
+    /// Replays that are over; what they made stays as long as its reply.
+    Replays,
     /// Reads that nothing refers to.
     Reads,
 }
 
 impl Kind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Bodies,
         Self::Attempts,
         Self::Replies,
         Self::Events,
         Self::Tombstones,
         Self::Hours,
+        Self::Replays,
         Self::Reads,
     ];
 }
@@ -44,7 +47,7 @@ pub struct Cutoffs {
     pub attempts: UnixMs,
     /// For replies and other events.
     pub replies: UnixMs,
-    /// For tombstones and the journal of reads and hours.
+    /// For tombstones and the journal of reads, hours and replays.
     pub tombstones: UnixMs,
 }
 
@@ -56,7 +59,7 @@ impl Cutoffs {
             Kind::Bodies => self.bodies,
             Kind::Attempts => self.attempts,
             Kind::Replies | Kind::Events => self.replies,
-            Kind::Tombstones | Kind::Hours | Kind::Reads => self.tombstones,
+            Kind::Tombstones | Kind::Hours | Kind::Replays | Kind::Reads => self.tombstones,
         }
     }
 }

@@ -31,6 +31,7 @@ mod receiver;
 mod recovery;
 mod refusals;
 mod replay;
+mod replay_jobs;
 mod shared;
 mod subscribers;
 mod support;

@@ -90,8 +90,8 @@ async fn only_the_named_subscriber_is_told_again() {
     let arguments = ["replay", "2008-05-27_13", "--subscriber", "erp", "--json"];
     let replayed: Value = serde_json::from_str(&ends(&home, &arguments, 0)).unwrap();
     let expected = json!({
-        "hour": "2008-05-27_13", "to": null, "only": null, "dry_run": false, "refetched": null, "replies": 1,
-        "deliveries": { "erp": 1 },
+        "hour": "2008-05-27_13", "to": null, "only": null, "as_new": false, "dry_run": false, "refetched": null,
+        "replies": 1, "deliveries": { "erp": 1 }, "jobs": [{ "job": 1, "state": "done" }],
     });
     assert_eq!(replayed, expected);
     ends(&home, &["run", "--once"], 0);
@@ -107,7 +107,7 @@ async fn a_dry_run_counts_and_makes_nothing() {
     let out = ends(&home, &["replay", HOUR, "--dry-run"], 0);
     assert!(out.contains("crm: 2 would be") && out.contains("erp: 2 would be"), "{out}");
     let empty = ends(&home, &["replay", "2008-05-27_11", "--dry-run", "--json"], 0);
-    assert!(empty.contains(r#""replies":0"#), "{empty}");
+    assert!(empty.contains(r#""replies":0"#) && empty.contains(r#""jobs":[]"#), "{empty}");
     assert_eq!(deliveries(), 6);
     ends(&home, &["run", "--once"], 0);
     assert_eq!((crm.webhooks().len(), erp.webhooks().len()), (3, 3));
@@ -123,7 +123,7 @@ async fn what_is_not_there_or_no_hour_is_refused() {
         (&["replay", "2008-05-27 12"], 2, "2008-05-27 12"),
         (&["replay", "yesterday"], 2, "yesterday"),
         (&["replay", HOUR, "--to", "2008-05-27_11"], 2, "out of order"),
-        (&["replay", HOUR, "--to", "2008-08-01_00"], 2, "62 days"),
+        (&["replay", HOUR, "--to", "2008-08-01_00", "--refetch"], 2, "62 days"),
         (&["replay", "2998-05-27_12"], 2, "has not begun"),
         (&["replay", HOUR, "--to", "2998-05-27_12"], 2, "has not begun"),
         (&["replay", HOUR, "--only", "lost"], 2, "missing"),
@@ -161,10 +161,16 @@ async fn a_running_service_sends_what_a_replay_beside_it_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_is_replayed_with_both_its_ends() {
     let Stage { crm, home, .. } = stage().await;
+    // A range may be as long as there have been replies.
+    let years = ["replay", "2001-01-01_00", "--to", "2026-01-01_00", "--dry-run"];
+    assert!(ends(&home, &years, 0).contains("erp: 3 would be"));
     let arguments = ["replay", HOUR, "--to", "2008-05-27_13", "--subscriber", "crm"];
     let out = ends(&home, &arguments, 0);
     assert!(out.contains("2008-05-27_12 to 2008-05-27_13: 3 replies"), "{out}");
     assert!(out.contains("crm: 3 will be") && !out.contains("erp"), "{out}");
+    // Where there is nothing to look at there is no job.
+    ends(&home, &["replay", "2008-05-27_14"], 0);
+    assert_eq!(query::<i64>(&home, "SELECT count(*) FROM replay_job"), 1);
     ends(&home, &["run", "--once"], 0);
     check_replayed(&crm.webhooks(), &["13900000001", "13900000002", "13900000003"]);
 }

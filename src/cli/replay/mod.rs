@@ -1,7 +1,10 @@
-//! `replyd replay HOUR`: the replies of an hour, or of several, again.
+//! `replyd replay HOUR`: the replies of an hour, or of several, again; and the jobs that this makes.
 
+mod course;
+mod jobs;
 mod refetch;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::replay::course::Course;
 use crate::cli::replay::refetch::{Refetch, Refetched};
 use crate::cli::table::visible;
 use crate::cli::{chosen, load, output, signals};
@@ -16,20 +20,34 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::journal::JournalFilter;
 use crate::store::read::ReadId;
-use crate::store::replay::{ReplayRequest, Replayed, Selection};
+use crate::store::replay::{ReplayRequest, ReplayState, Selection};
 use crate::store::{OpenMode, Store};
 use crate::time::{Hour, UnixMs, parse_duration};
 
-/// The most hours replayed at once: as far back as an hour is ever owed.
-const HOURS_MAX: i64 = 62 * 24;
+/// The most hours read from the gateway again at once: as far back as an hour is ever owed, and
+/// ten days of slots. What is in the store is replayed from as long ago as it is kept.
+const REFETCHED_HOURS_MAX: i64 = 62 * 24;
 
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<jobs::Command>,
+    #[command(flatten)]
+    wanted: Option<Wanted>,
+}
+
+/// What is to be delivered again, and how.
+#[derive(Debug, clap::Args)]
+struct Wanted {
     /// The hour in which the replies were written, in Beijing time: 2008-05-27_12
     hour: Hour,
-    /// All hours up to this one, itself included (at most 62 days)
+    /// All hours up to this one, itself included (with --refetch, at most 62 days)
     #[arg(long, value_name = "HOUR")]
     to: Option<Hour>,
     /// Only to this subscriber (repeatable)
@@ -41,6 +59,9 @@ pub(super) struct Arguments {
     /// Only replies that a subscriber does not have
     #[arg(long, value_name = "WHICH")]
     only: Option<Only>,
+    /// As new events: with ids of their own, `rpn_…`, and the reply's as `replay_of` in the data
+    #[arg(long)]
+    as_new: bool,
     /// Read each hour from the gateway first, and say what was new
     #[arg(long, conflicts_with = "dry_run")]
     refetch: bool,
@@ -56,8 +77,12 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-The replies keep their ids: a receiver that dedupes by `webhook-id` ignores those that it has. The
-running service sends them, or its next start.
+The replies keep their ids: a receiver that dedupes by `webhook-id` ignores those that it has,
+unless they come --as-new. The running service sends them, or its next start.
+
+A replay is a job in the store. This command carries it out; where it is ended before that, the
+running service goes on, or its next start, and no reply is delivered twice or left out. The same
+replay asked for twice is two jobs, and delivers twice, unless --only tells what is still missing.
 
 With --refetch each account's hours are read by `time`, one per slot of the gateway (ten minutes),
 and of each it is said how many replies were new, how many known, and how many known ones were
@@ -74,7 +99,7 @@ enum Only {
     Failed,
 }
 
-impl Arguments {
+impl Wanted {
     fn last(&self) -> Hour {
         self.to.unwrap_or(self.hour)
     }
@@ -99,82 +124,132 @@ impl Arguments {
             return Err(Failure::usage(format!("{last} has not begun yet (Beijing time)")));
         }
         let count = last.number() - first.number() + 1;
-        if count > HOURS_MAX {
+        if self.refetch && count > REFETCHED_HOURS_MAX {
             return Err(Failure::usage(format!(
-                "{count} hours are more than {HOURS_MAX}, 62 days"
+                "{count} hours are more than {REFETCHED_HOURS_MAX}, 62 days, which are the most to be refetched at once"
             )));
         }
         Ok(())
     }
 }
 
-/// Makes new deliveries with the ids that the replies have: a receiver that dedupes will ignore
-/// those that it has. The running service sends them.
+/// Carries out a replay, or looks at those that there are.
 pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    match (&arguments.command, &arguments.wanted) {
+        (Some(command), _) => jobs::jobs(path, command).await,
+        (None, Some(wanted)) => again(path, wanted).await,
+        (None, None) => Err(Failure::usage("an hour is needed, such as 2008-05-27_12")),
+    }
+}
+
+/// What the parts of a replay came to in sum.
+#[derive(Default)]
+struct Sum {
+    replies: usize,
+    deliveries: BTreeMap<String, usize>,
+    /// The jobs, with how each stands.
+    jobs: Vec<(i64, ReplayState)>,
+}
+
+impl Sum {
+    fn add(&mut self, replies: usize, deliveries: &[(String, usize)]) {
+        self.replies += replies;
+        for (name, count) in deliveries {
+            *self.deliveries.entry(name.clone()).or_default() += count;
+        }
+    }
+
+    /// How the command ends where nothing else went wrong: a job that still runs is not done yet,
+    /// and of one that was cancelled a part is missing.
+    fn exit(&self) -> Exit {
+        if self.jobs.iter().any(|(_, state)| *state == ReplayState::Cancelled) {
+            Exit::Failed
+        } else if self.jobs.iter().any(|(_, state)| *state == ReplayState::Running) {
+            Exit::NotNow
+        } else {
+            Exit::Done
+        }
+    }
+}
+
+async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
     let config = load(path)?;
     let clock = Clock::system();
-    arguments.require_hours(clock.now().unix)?;
-    let wanted = wanted_subscribers(&config, arguments)?;
+    wanted.require_hours(clock.now().unix)?;
+    let subscribers = wanted_subscribers(&config, wanted)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     // What is read from the gateway is kept, even where nobody is told.
-    if wanted.is_empty() && !arguments.refetch {
+    if subscribers.is_empty() && !wanted.refetch {
         return Err(Failure::new(Exit::NotFound, "replyd: no subscriber is configured"));
     }
-    let mut request = ReplayRequest {
-        hour: arguments.hour,
-        account: arguments.account.clone(),
-        subscribers: wanted.clone(),
-        selection: arguments.selection(),
-        new_since: None,
-        dry_run: true,
-    };
     // Looked at first, so that a name that is not in the store yet leaves nothing half done.
-    let mut replayed = store.replay(request.clone(), clock.now().unix).await?;
-    let is_stored = |name: &String| replayed.deliveries.iter().any(|(stored, _)| stored == name);
-    if let Some(name) = wanted.iter().find(|name| !is_stored(name)) {
+    if let Some(name) = store.unknown_subscribers(subscribers.clone()).await?.first() {
         return Err(chosen::not_stored("subscriber", name));
     }
-    clear(&mut replayed);
-    request.dry_run = arguments.dry_run;
+    let is_look = wanted.dry_run || subscribers.is_empty();
+    let mut sum = Sum::default();
+    sum.deliveries.extend(subscribers.iter().map(|name| (name.clone(), 0)));
+    let mut request = ReplayRequest {
+        first: wanted.hour,
+        last: wanted.last(),
+        account: wanted.account.clone(),
+        subscribers,
+        selection: wanted.selection(),
+        as_new: wanted.as_new,
+        new_since: None,
+    };
+    let mut course = Course { store: &store, clock: &clock, sum: &mut sum };
     let mut refetched = Vec::new();
-    if arguments.refetch {
-        request.new_since = Some(next_read(&store).await?);
-        refetched = refetch(config, &store, &clock, arguments).await?;
-        for asked in refetched.iter().filter(|refetched| refetched.asked) {
-            request.account = Some(asked.account.clone());
-            request.hour = asked.hour;
-            add(&mut replayed, &store, &request, &clock).await?;
-        }
+    if is_look && !wanted.refetch {
+        course.look(&request).await?;
     } else {
-        for hour in arguments.hour.through(arguments.last()) {
-            request.hour = hour;
-            add(&mut replayed, &store, &request, &clock).await?;
+        let stop = signals::listen().map_err(anyhow::Error::from)?;
+        let mut requests = vec![request.clone()];
+        if wanted.refetch {
+            request.new_since = Some(next_read(&store).await?);
+            let mut refetch = Refetch {
+                store: &store,
+                clock: &clock,
+                stop: &stop,
+                patience: wanted.wait.unwrap_or_default(),
+            };
+            refetched = refetch_all(config, &mut refetch, wanted).await?;
+            requests = requests_of(&request, &refetched);
+        }
+        for request in &requests {
+            match is_look {
+                true => course.look(request).await?,
+                false => course.run(request, &stop).await?,
+            }
         }
     }
-    if arguments.json {
-        output::json(&as_json(arguments, &replayed, &refetched));
+    if wanted.json {
+        output::json(&as_json(wanted, &sum, &refetched));
     } else {
-        in_words(arguments, &replayed, &refetched);
+        in_words(wanted, &sum, &refetched);
     }
     let worst = refetched.iter().map(|refetched| refetched.exit).find(|exit| *exit != Exit::Done);
-    Ok(worst.unwrap_or(Exit::Done))
+    Ok(worst.unwrap_or_else(|| sum.exit()))
 }
 
 /// The names of the subscribers that were named, or of all.
-fn wanted_subscribers(config: &Config, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+fn wanted_subscribers(config: &Config, wanted: &Wanted) -> Result<Vec<String>, Failure> {
     let subscribers: Vec<&str> =
         config.subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
-    for name in &arguments.subscribers {
+    for name in &wanted.subscribers {
         chosen::require("subscriber", name, &subscribers)?;
     }
     let accounts: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-    if let Some(name) = &arguments.account {
+    if let Some(name) = &wanted.account {
         chosen::require("account", name, &accounts)?;
     }
-    if !arguments.subscribers.is_empty() {
-        return Ok(arguments.subscribers.clone());
+    let mut names = wanted.subscribers.clone();
+    if names.is_empty() {
+        names = subscribers.into_iter().map(str::to_owned).collect();
     }
-    Ok(subscribers.into_iter().map(str::to_owned).collect())
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// The number that the next read will have, or a later one.
@@ -183,103 +258,141 @@ async fn next_read(store: &Store) -> Result<ReadId, Failure> {
     Ok(ReadId(last.first().map_or(1, |row| row.id.0 + 1)))
 }
 
-async fn refetch(
+async fn refetch_all(
     mut config: Config,
-    store: &Store,
-    clock: &Clock,
-    arguments: &Arguments,
+    refetch: &mut Refetch<'_>,
+    wanted: &Wanted,
 ) -> Result<Vec<Refetched>, Failure> {
-    if let Some(name) = &arguments.account {
+    if let Some(name) = &wanted.account {
         config.accounts.retain(|account| account.name == *name);
     }
     for account in &config.accounts {
-        if store.account(&account.name).await?.is_none() {
+        if refetch.store.account(&account.name).await?.is_none() {
             return Err(chosen::not_stored("account", &account.name));
         }
     }
-    let stop = signals::listen().map_err(anyhow::Error::from)?;
-    let patience = arguments.wait.unwrap_or_default();
-    let mut refetch = Refetch { store, clock, stop: &stop, patience };
     let tell = |refetched: &Refetched| {
-        if !arguments.json {
+        if !wanted.json {
             let Refetched { account, hour, words, .. } = refetched;
             output::data(&format!("{hour} {account}: {}", visible(words)));
         }
     };
     let mut all = Vec::new();
     for account in config.accounts {
-        if stop.is_cancelled() {
+        if refetch.stop.is_cancelled() {
             break;
         }
-        let hours = arguments.hour.through(arguments.last());
+        let hours = wanted.hour.through(wanted.last());
         all.extend(refetch.account(account, hours, tell).await?);
     }
     Ok(all)
 }
 
-/// Replays an hour and adds what it came to. One that has nothing to deliver is only looked at.
-async fn add(
-    sum: &mut Replayed,
-    store: &Store,
-    request: &ReplayRequest,
-    clock: &Clock,
-) -> Result<(), Failure> {
-    let now = clock.now().unix;
-    let look = ReplayRequest { dry_run: true, ..request.clone() };
-    let mut replayed = store.replay(look, now).await?;
-    if !request.dry_run && replayed.deliveries.iter().any(|(_, count)| *count > 0) {
-        replayed = store.replay(request.clone(), now).await?;
+/// One request for each account's hours for which the gateway was asked: they are read in their
+/// order, and the first that is not read ends them.
+fn requests_of(request: &ReplayRequest, refetched: &[Refetched]) -> Vec<ReplayRequest> {
+    let mut requests: Vec<ReplayRequest> = Vec::new();
+    for Refetched { account, hour, .. } in refetched.iter().filter(|refetched| refetched.asked) {
+        match requests.last_mut().filter(|last| last.account.as_ref() == Some(account)) {
+            Some(last) => last.last = *hour,
+            None => requests.push(ReplayRequest {
+                account: Some(account.clone()),
+                first: *hour,
+                last: *hour,
+                ..request.clone()
+            }),
+        }
     }
-    sum.replies += replayed.replies;
-    for ((_, sum), (_, count)) in sum.deliveries.iter_mut().zip(replayed.deliveries) {
-        *sum += count;
-    }
-    Ok(())
+    requests
 }
 
-fn clear(replayed: &mut Replayed) {
-    replayed.replies = 0;
-    replayed.deliveries.iter_mut().for_each(|(_, count)| *count = 0);
-}
-
-fn as_json(arguments: &Arguments, replayed: &Replayed, refetched: &[Refetched]) -> Value {
-    let deliveries: serde_json::Map<String, Value> =
-        replayed.deliveries.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
-    let only = arguments.only.and_then(|only| only.to_possible_value());
+fn as_json(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) -> Value {
+    let only = wanted.only.and_then(|only| only.to_possible_value());
     let refetched = refetched.iter().map(|refetched| refetched.json.clone()).collect::<Vec<_>>();
+    let job = |(id, state): &(i64, ReplayState)| json!({ "job": id, "state": state.as_str() });
     json!({
-        "hour": arguments.hour.to_string(),
-        "to": arguments.to.map(|hour| hour.to_string()),
+        "hour": wanted.hour.to_string(),
+        "to": wanted.to.map(|hour| hour.to_string()),
         "only": only.map(|only| only.get_name().to_owned()),
-        "dry_run": arguments.dry_run,
-        "refetched": arguments.refetch.then_some(refetched),
-        "replies": replayed.replies,
-        "deliveries": deliveries,
+        "as_new": wanted.as_new,
+        "dry_run": wanted.dry_run,
+        "refetched": wanted.refetch.then_some(refetched),
+        "replies": sum.replies,
+        "deliveries": sum.deliveries,
+        "jobs": sum.jobs.iter().map(job).collect::<Vec<_>>(),
     })
 }
 
-fn in_words(arguments: &Arguments, replayed: &Replayed, refetched: &[Refetched]) {
-    if arguments.refetch && !refetched.iter().any(|refetched| refetched.asked) {
+fn in_words(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) {
+    if wanted.refetch && !refetched.iter().any(|refetched| refetched.asked) {
         output::talk("nothing was read, so nothing is delivered again");
         return;
     }
-    let replies = output::count(replayed.replies, "reply", "replies");
-    let hours = match arguments.to {
-        Some(last) => format!("{} to {last}", arguments.hour),
-        None => arguments.hour.to_string(),
+    let replies = output::count(sum.replies, "reply", "replies");
+    let hours = match wanted.to {
+        Some(last) => format!("{} to {last}", wanted.hour),
+        None => wanted.hour.to_string(),
     };
     output::data(&format!("{hours}: {replies}"));
-    let verb = match arguments.dry_run {
-        true => "would be delivered again",
-        false => "will be delivered again by the running service, or at its next start",
+    let verb = match (wanted.dry_run, wanted.as_new) {
+        (true, false) => "would be delivered again",
+        (true, true) => "would be delivered again, as new",
+        (false, false) => "will be delivered again by the running service, or at its next start",
+        (false, true) => {
+            "will be delivered again, as new, by the running service, or at its next start"
+        }
     };
-    for (subscriber, count) in &replayed.deliveries {
+    for (subscriber, count) in &sum.deliveries {
         output::data(&format!("  {subscriber}: {count} {verb}"));
     }
-    if replayed.replies == 0 {
-        output::talk(match arguments.to {
+    if sum.replies == 0 {
+        output::talk(match wanted.to {
             Some(_) => "no reply of these hours is in the store",
             None => "no reply of this hour is in the store",
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accounts_hours_that_were_read_are_one_request() {
+        let hour = |text: &str| text.parse::<Hour>().unwrap();
+        let request = ReplayRequest {
+            first: hour("2008-05-27_12"),
+            last: hour("2008-05-27_20"),
+            account: None,
+            subscribers: Vec::new(),
+            selection: Selection::Missing,
+            as_new: true,
+            new_since: Some(ReadId(7)),
+        };
+        let refetched: Vec<Refetched> = [
+            ("main", "2008-05-27_12", true),
+            ("main", "2008-05-27_13", true),
+            ("main", "2008-05-27_14", false),
+            ("second", "2008-05-27_12", false),
+            ("third", "2008-05-27_12", true),
+        ]
+        .into_iter()
+        .map(|(account, at, asked)| Refetched {
+            account: account.to_owned(),
+            hour: hour(at),
+            exit: Exit::Done,
+            asked,
+            words: String::new(),
+            json: Value::Null,
+        })
+        .collect();
+        let of = |account: &str, last: &str| ReplayRequest {
+            account: Some(account.to_owned()),
+            last: hour(last),
+            ..request.clone()
+        };
+        let expected = [of("main", "2008-05-27_13"), of("third", "2008-05-27_12")];
+        assert_eq!(requests_of(&request, &refetched), expected);
+        assert_eq!(requests_of(&request, &[]), []);
     }
 }

@@ -1,6 +1,5 @@
 //! Hours read from the gateway once more before their replies are delivered again.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::cli::table::visible;
 use crate::cli::told::{Told, told};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
@@ -83,28 +84,24 @@ impl Refetch<'_> {
     /// Waits, and shows how long; says whether it came to the end.
     async fn wait(&self, account: &str, wait: Duration) -> bool {
         const STEP: Duration = Duration::from_secs(1);
-        let terminal = std::io::stderr().is_terminal();
-        if !terminal {
+        let progress = Progress::of_words();
+        if progress.is_hidden() {
             let until = self.clock.now().unix.after(wait).beijing();
             output::talk(&format!("{account}: waits for the gateway's slot until {until}"));
         }
         let mut left = wait;
         while !left.is_zero() {
-            if terminal {
-                let (minutes, seconds) = (left.as_secs() / 60, left.as_secs() % 60);
-                let line =
-                    format!("{account}: waits for the gateway's slot, {minutes}:{seconds:02} left");
-                output::progress(&line);
-            }
+            let (minutes, seconds) = (left.as_secs() / 60, left.as_secs() % 60);
+            progress.say(format!(
+                "{}: waits for the gateway's slot, {minutes}:{seconds:02} left",
+                visible(account)
+            ));
             let step = left.min(STEP);
             // Told to stop, it does not wait for the step's end.
             if self.stop.run_until_cancelled(self.clock.sleep(step)).await.is_none() {
                 break;
             }
             left -= step;
-        }
-        if terminal {
-            output::progress("");
         }
         !self.stop.is_cancelled()
     }

@@ -26,7 +26,8 @@ pub(crate) fn list(
     let mut statement = connection.prepare_cached(
         "SELECT delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, due_ms,
                 reply.mobile, content, suspect
-         FROM delivery CROSS JOIN event ON event.seq = event_seq LEFT JOIN reply ON reply.id = event.id
+         FROM delivery CROSS JOIN event ON event.seq = event_seq
+             LEFT JOIN reply ON reply.id = coalesce(replay_of, event.id)
          WHERE (?1 IS NULL OR subscriber = ?1) AND (?2 IS NULL OR state = ?2)
          ORDER BY delivery.id DESC LIMIT ?3",
     )?;

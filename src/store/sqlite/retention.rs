@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::store::error::StoreError;
 use crate::store::retention::{Chunk, Kind};
@@ -74,6 +74,16 @@ macro_rules! all_done {
     };
 }
 
+/// The same of every event that tells the reply `reply`: its own, and those of replays.
+macro_rules! reply_done {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM (SELECT seq FROM event WHERE id = reply.id
+                                    UNION ALL SELECT seq FROM event WHERE replay_of = reply.id) AS told
+             CROSS JOIN delivery ON delivery.event_seq = told.seq
+             WHERE delivery.state NOT IN ('delivered', 'failed', 'cancelled'))"
+    };
+}
+
 /// Nothing refers to the read, it is neither open nor the newest of its kind that the planner
 /// and the owing of hours go by.
 const READ_IS_FREE: &str = "state NOT IN ('started', 'received')
@@ -112,9 +122,8 @@ pub(crate) fn find(
         ),
         Kind::Replies => (
             concat!(
-                "SELECT kept_ms, reply.seq FROM reply JOIN event ON event.id = reply.id
-                 WHERE kept_ms < ?1 AND ",
-                all_done!("event.seq"),
+                "SELECT kept_ms, seq FROM reply WHERE kept_ms < ?1 AND ",
+                reply_done!(),
                 " ORDER BY kept_ms LIMIT ?2"
             )
             .to_owned(),
@@ -142,6 +151,12 @@ pub(crate) fn find(
              WHERE hour.hour < ?1 AND state != 'owed' ORDER BY hour.hour LIMIT ?2"
                 .to_owned(),
             cutoff.beijing().hour().number(),
+        ),
+        Kind::Replays => (
+            "SELECT created_ms, id FROM replay_job WHERE created_ms < ?1 AND state != 'running'
+             ORDER BY created_ms LIMIT ?2"
+                .to_owned(),
+            cutoff.0,
         ),
         Kind::Reads => (
             format!(
@@ -174,7 +189,7 @@ fn found(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Found> {
         }
         Kind::Tombstones => Found { key: Key::Tally(row.get(1)?), came: of_hour(), bytes: 0 },
         Kind::Hours => Found { key: Key::Hour(row.get(1)?, number), came: of_hour(), bytes: 0 },
-        Kind::Attempts | Kind::Replies | Kind::Events | Kind::Reads => {
+        Kind::Attempts | Kind::Replies | Kind::Events | Kind::Replays | Kind::Reads => {
             Found { key: Key::Row(row.get(1)?), came: UnixMs(number), bytes: 0 }
         }
     })
@@ -219,6 +234,11 @@ pub(crate) fn drop_chunk(connection: &Connection, chunk: &Chunk) -> Result<usize
                 "DELETE FROM hour WHERE account = ?1 AND hour = ?2 AND state != 'owed'",
                 params![account, hour],
             )?,
+            (Kind::Replays, Key::Row(id)) => run(
+                connection,
+                "DELETE FROM replay_job WHERE id = ?1 AND state != 'running'",
+                [id],
+            )?,
             (Kind::Reads, Key::Row(id)) => drop_read(connection, *id)?,
             // A key of another kind is made nowhere.
             _ => 0,
@@ -255,24 +275,21 @@ fn drop_read(connection: &Connection, read: i64) -> Result<usize, StoreError> {
 }
 
 fn drop_reply_if_done(connection: &Connection, seq: i64) -> Result<usize, StoreError> {
-    let sql = concat!(
-        "SELECT 1 FROM reply JOIN event ON event.id = reply.id WHERE reply.seq = ?1 AND ",
-        all_done!("event.seq")
-    );
+    let sql = concat!("SELECT 1 FROM reply WHERE seq = ?1 AND ", reply_done!());
     if connection.prepare_cached(sql)?.exists([seq])? { drop_reply(connection, seq) } else { Ok(0) }
 }
 
-/// Takes a reply out of the store, with its event, its deliveries and their attempts, whatever
-/// they wait for. Its tally stays: it is the tombstone that keeps every re-read from bringing the
-/// reply back, and a further equal text is counted on from it.
+/// Takes a reply out of the store, with its events, their deliveries and attempts, whatever they
+/// wait for. Its tally stays: it is the tombstone that keeps every re-read from bringing the reply
+/// back, and a further equal text is counted on from it.
 pub(crate) fn drop_reply(connection: &Connection, seq: i64) -> Result<usize, StoreError> {
-    let event: Option<i64> = connection
-        .prepare_cached(
-            "SELECT event.seq FROM event JOIN reply ON reply.id = event.id WHERE reply.seq = ?1",
-        )?
-        .query_row([seq], |row| row.get(0))
-        .optional()?;
-    if let Some(event) = event {
+    let mut events = connection.prepare_cached(
+        "SELECT event.seq FROM reply JOIN event ON event.id = reply.id WHERE reply.seq = ?1
+         UNION ALL
+         SELECT event.seq FROM reply JOIN event ON event.replay_of = reply.id WHERE reply.seq = ?1",
+    )?;
+    let events = events.query_map([seq], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    for event in events {
         drop_event(connection, event)?;
     }
     run(connection, "DELETE FROM reply WHERE seq = ?1", [seq])

@@ -1,0 +1,71 @@
+//! How far a command has come: a line on the terminal that is drawn over and over, and gone when
+//! the work is done. Where stderr is no terminal nothing is shown. It has no colour.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::output;
+
+/// Work that is over sooner shows nothing.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+/// The count, the pace and the time left, behind a bar as wide as there is room.
+const OF_MANY: &str = "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
+
+/// A line that shows how far the work is. Dropped, it is taken away.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    is_shown: Cell<bool>,
+}
+
+impl Progress {
+    /// Of so many things, which are counted; shown once the work takes longer than a second.
+    pub(super) fn of(what: &str, total: usize) -> Self {
+        let style = ProgressStyle::with_template(OF_MANY);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        bar.set_style(style);
+        bar.set_message(what.to_owned());
+        Self { bar, is_shown: Cell::new(false) }
+    }
+
+    /// Of words alone, shown at once.
+    pub(super) fn of_words() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(
+            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { bar, is_shown: Cell::new(true) }
+    }
+
+    /// Whether there is no terminal to show it on.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.is_shown.get() && self.bar.is_hidden()
+    }
+
+    /// So many are done.
+    pub(super) fn at(&self, done: usize) {
+        if !self.is_shown.get() && self.bar.elapsed() >= SHOWN_AFTER {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.is_shown.set(true);
+        }
+        self.bar.set_position(done as u64);
+    }
+
+    /// Says something else.
+    pub(super) fn say(&self, words: String) {
+        self.bar.set_message(words);
+    }
+
+    /// Writes a line of talk above it.
+    pub(super) fn talk(&self, line: &str) {
+        self.bar.suspend(|| output::talk(line));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

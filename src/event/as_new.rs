@@ -1,0 +1,81 @@
+//! An event told again as a new one.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::reply::ReplyId;
+
+/// An object as it stands: its keys in their order, and the bytes of each value.
+struct Object(Vec<(String, Box<RawValue>)>);
+
+impl Object {
+    fn value(&mut self, key: &str) -> Option<&mut Box<RawValue>> {
+        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    keys.push(entry);
+                }
+                Ok(Object(keys))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// A reply's body as it was rendered once, whole or masked, under another id, and with the id that
+/// the reply has as `replay_of`: for receivers that ignore an id that they had. None where the
+/// body is none of a reply.
+#[must_use]
+pub fn as_new(body: &str, id: &str, reply: &ReplyId) -> Option<String> {
+    let mut event: Object = serde_json::from_str(body).ok()?;
+    let mut data: Object = serde_json::from_str(event.value("data")?.get()).ok()?;
+    *data.value("id")? = to_raw_value(id).ok()?;
+    data.0.push(("replay_of".to_owned(), to_raw_value(reply.as_str()).ok()?));
+    *event.value("data")? = to_raw_value(&data).ok()?;
+    serde_json::to_string(&event).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_id_stays_as_it_was_told() {
+        let reply = ReplyId::parse("rpl_000102030405060708090a0b0c0d0e0f").unwrap();
+        let check = |body: &str, expected: Option<&str>| {
+            assert_eq!(as_new(body, "rpn_1", &reply).as_deref(), expected, "{body}");
+        };
+        check(
+            r#"{"type":"reply.received","timestamp":"2008-05-27T12:10:11+08:00","data":{"id":"rpl_a","zone":1.50,"content":"\"回复\"\u0007\\","suspect":null}}"#,
+            Some(
+                r#"{"type":"reply.received","timestamp":"2008-05-27T12:10:11+08:00","data":{"id":"rpn_1","zone":1.50,"content":"\"回复\"\u0007\\","suspect":null,"replay_of":"rpl_000102030405060708090a0b0c0d0e0f"}}"#,
+            ),
+        );
+        for wrong in ["", "{}", r#"{"data":7}"#, r#"{"data":{"account":"main"}}"#, "[]"] {
+            check(wrong, None);
+        }
+    }
+}
