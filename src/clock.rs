@@ -115,6 +115,25 @@ impl Clock {
     }
 }
 
+/// Measures how long something takes on the machine, whatever a clock shows meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Measures from now on.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this file is the one that may")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long it has been since the start.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this file is the one that may")]
 fn wall() -> UnixMs {
     use std::time::SystemTime;

@@ -70,7 +70,14 @@ const PURE: [&str; 27] = [
 /// What the core must not use.
 const IMPURE: [&str; 5] = ["tracing", "tokio", "std::fs", "std::net", "crate::clock::Clock"];
 /// Libraries that one place alone may use.
-const OWNED: [(&str, &str); 2] = [("tokio_cron_scheduler", "schedule.rs"), ("rusqlite", "store/")];
+const OWNED: [(&str, &str); 6] = [
+    ("tokio_cron_scheduler", "schedule.rs"),
+    ("rusqlite", "store/"),
+    ("rustls_platform_verifier", "tls.rs"),
+    ("hyper", "delivery/channel/"),
+    ("hyper_util", "delivery/channel/"),
+    ("tokio_rustls", "delivery/channel/"),
+];
 /// How statements of SQL begin.
 const SQL: [&str; 7] =
     ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE TABLE", "PRAGMA ", "BEGIN IMMEDIATE"];
@@ -243,6 +250,8 @@ fn what_belongs_elsewhere_is_found() {
     check("app.rs", "use rusqlite::Connection;", Some("belongs to store/ alone"));
     check("schedule.rs", "use tokio_cron_scheduler::{Job, JobScheduler};", None);
     check("app.rs", "use tokio_cron_scheduler::Job;", Some("belongs to schedule.rs alone"));
+    check("delivery/channel/pool.rs", "use hyper::Request;", None);
+    check("delivery/sender.rs", "use hyper::Request;", Some("belongs to delivery/channel/ alone"));
     check("app.rs", "fn f() { println!(\"x\") }", Some("println!"));
     check("app.rs", "fn f() { std::eprintln!(\"x\") }", Some("eprintln!"));
     check("app.rs", "fn f() { writeln!(out, \"println!\") }", None);

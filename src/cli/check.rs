@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde_json::json;
+use url::Host;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
-use crate::config::{Config, ConfigErrors, Problem, Secrets};
+use crate::config::{Config, ConfigErrors, Problem, Secrets, SubscriberConfig};
 use crate::time::format_duration;
 
 /// Arguments of `check`.
@@ -24,6 +25,11 @@ pub(super) struct Arguments {
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let secrets = if arguments.offline { Secrets::Skip } else { Secrets::Read };
     let loaded = Config::load(path, secrets);
+    for subscriber in loaded.iter().flat_map(|config| &config.subscribers) {
+        if let Some(note) = unvetted(subscriber) {
+            output::talk(&note);
+        }
+    }
     if arguments.json {
         output::data(&report(&loaded).to_string());
         return Ok(if loaded.is_ok() { Exit::Done } else { Exit::Configuration });
@@ -44,6 +50,20 @@ fn report(loaded: &Result<Config, ConfigErrors>) -> serde_json::Value {
         Err(errors) => errors.problems().iter().map(problem).collect(),
     };
     json!({ "ok": loaded.is_ok(), "problems": problems })
+}
+
+/// What is right, and yet leaves the guard against inside addresses with less to go by: an HTTP
+/// proxy is given the name, and resolves it itself.
+fn unvetted(subscriber: &SubscriberConfig) -> Option<String> {
+    let name = &subscriber.name;
+    let proxy = subscriber.proxy.as_ref().filter(|_| !subscriber.allow_private)?;
+    match subscriber.url.host() {
+        Some(Host::Domain(host)) if proxy.scheme() == "http" => Some(format!(
+            "note: subscriber \"{name}\": {host} is resolved by the proxy, so only the URL is vetted: \
+             that the name leads to no inside address is the proxy's to see to"
+        )),
+        _ => None,
+    }
 }
 
 fn summary(config: &Config) -> Vec<String> {

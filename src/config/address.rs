@@ -54,6 +54,10 @@ const EMBEDDED_LAST: [(Ipv6Addr, u32); 2] = [
 /// 6to4, judged by the IPv4 address that follows the prefix.
 const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
+/// The interface identifiers of ISATAP: the IPv4 address of a host behind the router to which
+/// the first half leads. They are judged by both.
+const ISATAP: [u128; 2] = [0x0000_5efe, 0x0200_5efe];
+
 /// Whether an address is not of the open network: private, loopback, link-local, carrier's NAT,
 /// metadata, multicast, documentation, reserved, or an IPv6 form that leads to such an IPv4
 /// address. The old forms that are not routed at all (compatible, Teredo, local NAT64) are
@@ -62,6 +66,7 @@ const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0)
 pub fn is_inside(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => INSIDE_V4.iter().any(|block| within_v4(ip, *block)),
+        IpAddr::V6(ip) if behind_router(ip).is_some_and(|ip| is_inside(IpAddr::V4(ip))) => true,
         IpAddr::V6(ip) => match embedded(ip) {
             Some(embedded) => is_inside(IpAddr::V4(embedded)),
             None => {
@@ -75,12 +80,21 @@ pub fn is_inside(ip: IpAddr) -> bool {
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = u128::from(ip);
     if EMBEDDED_LAST.iter().any(|block| within_v6(ip, *block)) {
-        return u32::try_from(bits & u128::from(u32::MAX)).ok().map(Ipv4Addr::from);
+        return Some(low_v4(bits));
     }
-    if within_v6(ip, SIX_TO_FOUR) {
-        return u32::try_from((bits >> 80) & u128::from(u32::MAX)).ok().map(Ipv4Addr::from);
-    }
-    None
+    within_v6(ip, SIX_TO_FOUR).then(|| low_v4(bits >> 80))
+}
+
+/// The IPv4 address to which an ISATAP router hands a packet on.
+fn behind_router(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = u128::from(ip);
+    let identifier = (bits >> 32) & u128::from(u32::MAX);
+    ISATAP.contains(&identifier).then(|| low_v4(bits))
+}
+
+fn low_v4(bits: u128) -> Ipv4Addr {
+    let [.., a, b, c, d] = bits.to_be_bytes();
+    Ipv4Addr::new(a, b, c, d)
 }
 
 fn within_v4(ip: Ipv4Addr, (start, prefix): (Ipv4Addr, u32)) -> bool {
@@ -204,6 +218,12 @@ mod tests {
             ("2002:aff:ffff:ffff:ffff:ffff:ffff:ffff", true),
             ("2002:b00::", false),
             ("2003::", false),
+            ("2400:1::5efe:10.0.0.1", true),
+            ("2400:1::200:5efe:127.0.0.1", true),
+            ("2400:1::5efe:8.8.8.8", false),
+            ("2400:1::1:5efe:10.0.0.1", false),
+            ("2002:808:808::5efe:10.0.0.1", true),
+            ("2002:a00:1::5efe:8.8.8.8", true),
         ] {
             assert_eq!(inside(ip), expected, "{ip}");
         }

@@ -2,14 +2,13 @@
 //!
 //! What is due stands in the store; a worker per subscriber claims it, signs the stored bytes
 //! anew, sends, and records the attempt and what follows from it. The pure files decide
-//! ([`sign`], [`retry`], [`pace`], [`standing`], [`target`]); [`guard`] says which addresses may be
-//! reached; [`sender`] makes one attempt, and [`worker`] carries out. Nothing here knows of gateways.
-//! ([`sign`], [`retry`], [`target`], [`notices`]); [`guard`] says which addresses may be reached; [`sender`] makes
-//! one attempt, and [`worker`] carries out. Nothing here knows of gateways.
+//! ([`sign`], [`retry`], [`pace`], [`standing`], [`target`], [`notices`]); [`guard`] says which
+//! addresses may be reached, `channel` is the way to them, [`sender`] makes one attempt, and
+//! [`worker`] carries out. Nothing here knows of gateways.
 
+mod channel;
 mod desk;
 pub mod diagnosis;
-mod exchange;
 pub mod explain;
 pub mod guard;
 pub mod notices;

@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::{Clock, random_fraction};
 use crate::config::SubscriberConfig;
-use crate::delivery::exchange::{Channel, Exchange};
+use crate::delivery::channel::{Channel, Exchange};
 use crate::delivery::explain;
 use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::{Answer, Verdict, Wish, webhook};
@@ -60,7 +60,7 @@ impl Sender {
         let started = self.clock.now();
         let headers = webhook::headers(claim, &self.config.secrets, started.unix.seconds());
         let limit = self.clock.real(self.config.timeout);
-        let exchange = self.channel.post(&headers, &claim.body, limit).await;
+        let exchange = self.channel.post(headers, claim.body.clone(), limit).await;
         let ended = self.clock.now();
         let verdict = judge(&exchange, ended.unix);
         let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };

@@ -37,7 +37,7 @@ pub struct Attempt {
 }
 
 /// How long the parts of an attempt took; none for a part that was not come to, or that a kept
-/// connection did not need.
+/// connection did not need. A part that the attempt broke off in counts until then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
     /// From the name to its addresses.

@@ -60,6 +60,28 @@ fn a_right_configuration_is_summed_up() {
 }
 
 #[test]
+fn what_a_proxy_keeps_from_being_vetted_is_told() {
+    let check = |url: &str, keys: &str, is_told: bool| {
+        let text = ENV.replace("https://crm.example.com/hooks/sms", url) + keys;
+        let home = Home::with(&text);
+        for arguments in [&["check", "--offline"][..], &["check", "--offline", "--json"]] {
+            let output = home.run(arguments);
+            assert_eq!(output.status.code(), Some(0), "{keys}: {}", stderr(&output));
+            let note = "note: subscriber \"crm\": crm.example.com is resolved by the proxy";
+            assert_eq!(stderr(&output).contains(note), is_told, "{keys}: {}", stderr(&output));
+            assert_eq!(stderr(&output).lines().count(), usize::from(is_told));
+        }
+    };
+    let (name, address) = ("https://crm.example.com/?key=word-of-url", "https://8.8.8.8/");
+    check(name, "", false);
+    check(name, "proxy = \"http://user:word-of-user@proxy:3128\"", true);
+    check(name, "proxy = \"http://proxy:3128\"\nallow_private = true", false);
+    check(address, "proxy = \"http://proxy:3128\"", false);
+    // What a SOCKS proxy is asked for is resolved here.
+    check(name, "proxy = \"socks5://proxy:1080\"", false);
+}
+
+#[test]
 fn everything_wrong_is_told_at_once_by_line_and_key() {
     let home = Home::with(WRONG);
     let output = home.run(&["check"]);

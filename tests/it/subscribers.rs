@@ -157,7 +157,7 @@ async fn an_inside_address_is_refused_unless_it_is_allowed() {
     assert_eq!(service.stop(), Some(0));
     let (attempts, of_them) = (
         count(&home, "attempt"),
-        count(&home, "attempt WHERE trouble LIKE '%inside%' AND address IS NULL"),
+        count(&home, "attempt WHERE trouble LIKE '%\"inside\"%' AND address IS NULL"),
     );
     assert_eq!(attempts, of_them);
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it connected");

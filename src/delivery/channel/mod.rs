@@ -1,0 +1,241 @@
+//! The way to one subscriber's server: one request, and what of its answer is kept.
+//!
+//! Each attempt tells where it went, how long its parts took and in which of them it failed. The
+//! connections are made here and not by a client library, because only so is that known, and
+//! only so do they go to exactly what [`guard`](super::guard) has vetted. They are HTTP/1.1, and
+//! kept for the next request. Nothing is followed, unpacked or tried again; only what a kept
+//! connection, closed by the server meanwhile, took nothing of is sent on another one.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
+use rustls::ClientConfig;
+use secrecy::ExposeSecret;
+
+use crate::config::SubscriberConfig;
+use crate::store::attempt::{Phase, Timings, Trouble};
+use connector::Connector;
+use network::{Network, System};
+use pool::{Connection, IDLE_MAX, Pool, PostRequest};
+use proxy::ProxyKind;
+use trace::Trace;
+
+mod connector;
+mod network;
+mod pool;
+mod proxy;
+mod trace;
+
+/// The most of an answer that is kept; the rest is never read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// What tells of a receiver's wishes, beside the status.
+const WEBHOOK_DELIVERY: HeaderName = HeaderName::from_static("webhook-delivery");
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("replyd/", env!("CARGO_PKG_VERSION")));
+
+/// What one request came to.
+#[derive(Default)]
+pub(super) struct Exchange {
+    /// The address that was reached, or else the one that was tried last. Through an HTTP proxy
+    /// it is the proxy's.
+    pub(super) address: Option<SocketAddr>,
+    /// How long its parts took, as far as it came.
+    pub(super) timings: Timings,
+    pub(super) http_status: Option<u16>,
+    /// The header `Retry-After`, as it came.
+    pub(super) retry_after: Option<String>,
+    /// The header `webhook-delivery`, as it came.
+    pub(super) webhook_delivery: Option<String>,
+    /// The first of the answer's body.
+    pub(super) answer: Vec<u8>,
+    /// Why there is no answer.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// The way to one subscriber's server, with the connections to it that are kept.
+pub(super) struct Channel {
+    connector: Connector,
+    pool: Arc<Pool>,
+    uri: Uri,
+    /// What every request has.
+    headers: HeaderMap,
+    /// The configured limit of an attempt, which a refusal is told with.
+    timeout: Duration,
+}
+
+impl Channel {
+    /// Prepares the way.
+    ///
+    /// # Errors
+    /// When the URL or the system's roots of trust cannot be used.
+    pub(super) fn new(config: &SubscriberConfig) -> Result<Self, String> {
+        let tls = (config.url.scheme() == "https").then(crate::tls::client_config).transpose();
+        let tls = tls.map_err(|error| root(&error))?;
+        Self::with(config, tls.map(Arc::new), Arc::new(System))
+    }
+
+    fn with(
+        config: &SubscriberConfig,
+        tls: Option<Arc<ClientConfig>>,
+        network: Arc<dyn Network>,
+    ) -> Result<Self, String> {
+        let connector = Connector::new(config, tls, network)?;
+        let uri: Uri = config.url.as_str().parse().map_err(|_| "the URL cannot be sent")?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host(&uri)?);
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let uri = match connector.plain_proxy() {
+            Some(ProxyKind::Http(authorization)) => {
+                let authorization = authorization.clone();
+                headers.extend(authorization.map(|value| (header::PROXY_AUTHORIZATION, value)));
+                uri
+            }
+            _ => uri.path_and_query().cloned().map(Uri::from).unwrap_or_default(),
+        };
+        for (name, value) in &config.headers {
+            let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
+            let mut value = HeaderValue::try_from(value.expose_secret())
+                .map_err(|_| format!("the header {name} cannot be sent"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        let pool = Pool::new(config.concurrency, IDLE_MAX);
+        Ok(Self { connector, pool, uri, headers, timeout: config.timeout })
+    }
+
+    /// Posts a body, and reads the first of the answer. Everything together takes no longer than
+    /// `limit`. An answer whose head came in time counts, whatever becomes of its body.
+    pub(super) async fn post(
+        &self,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+        body: impl Into<Bytes>,
+        limit: Duration,
+    ) -> Exchange {
+        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let posted = match self.request(headers, body.into()) {
+            Ok(request) => {
+                let posted = self.converse(request, &mut exchange, &mut trace);
+                tokio::time::timeout(limit, posted).await
+            }
+            Err(error) => Ok(Err(Trouble::Broken { detail: error.to_string() })),
+        };
+        exchange.trouble = match posted {
+            Ok(posted) => posted.err(),
+            Err(_) => exchange.http_status.is_none().then(|| self.too_late(&trace)),
+        };
+        (exchange.address, exchange.timings) = trace.close();
+        exchange
+    }
+
+    fn request(
+        &self,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+        body: Bytes,
+    ) -> Result<PostRequest, hyper::http::Error> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        for (name, value) in headers {
+            let name = HeaderName::try_from(name)?;
+            request.headers_mut().insert(name, HeaderValue::try_from(value)?);
+        }
+        Ok(request)
+    }
+
+    async fn converse(
+        &self,
+        request: PostRequest,
+        exchange: &mut Exchange,
+        trace: &mut Trace,
+    ) -> Result<(), Trouble> {
+        let (connection, response) = self.send(request, trace).await?;
+        trace.end();
+        let header = |name| {
+            let value: Option<&HeaderValue> = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        exchange.http_status = Some(response.status().as_u16());
+        exchange.retry_after = header(header::RETRY_AFTER);
+        exchange.webhook_delivery = header(WEBHOOK_DELIVERY);
+        if read(response.into_body(), &mut exchange.answer).await {
+            self.pool.keep(connection).await;
+        }
+        Ok(())
+    }
+
+    /// Sends a request on a kept connection, or else on a new one.
+    async fn send(
+        &self,
+        mut request: PostRequest,
+        trace: &mut Trace,
+    ) -> Result<(Connection, Response<Incoming>), Trouble> {
+        let broken = |error| Trouble::Broken { detail: root(&error) };
+        while let Some(mut kept) = self.pool.take() {
+            *trace = Trace::to(kept.address);
+            trace.begin(Phase::Answer);
+            match kept.send(request).await {
+                Ok(response) => return Ok((kept, response)),
+                Err(mut failure) => match failure.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(broken(failure.into_error())),
+                },
+            }
+        }
+        *trace = Trace::default();
+        let mut connection = self.connector.connect(trace).await?;
+        trace.begin(Phase::Answer);
+        match connection.send(request).await {
+            Ok(response) => Ok((connection, response)),
+            Err(failure) => Err(broken(failure.into_error())),
+        }
+    }
+
+    fn too_late(&self, trace: &Trace) -> Trouble {
+        let phase = trace.part().unwrap_or(Phase::Answer);
+        let within_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        Trouble::Timeout { phase, within_ms }
+    }
+}
+
+/// Reads the first of a body. Returns whether that was all of it.
+async fn read(mut body: Incoming, answer: &mut Vec<u8>) -> bool {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        let Ok(piece) = frame.into_data() else { continue };
+        let room = ANSWER_BYTES_MAX - answer.len();
+        answer.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if piece.len() > room {
+            return false;
+        }
+    }
+    true
+}
+
+/// What stands in the header `Host`: the port only where it is not the scheme's own, which a URL
+/// leaves out.
+fn host(uri: &Uri) -> Result<HeaderValue, String> {
+    let authority = uri.authority().ok_or("the URL has no host")?;
+    HeaderValue::try_from(authority.as_str()).map_err(|error| error.to_string())
+}
+
+/// What is at the bottom of an error: what the system or the library said. None of them knows the
+/// URL, which may hold a token.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
+}
+
+#[cfg(test)]
+mod tests;
