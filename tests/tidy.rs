@@ -38,7 +38,7 @@ const RANKS: [(&str, u8); 18] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 27] = [
+const PURE: [&str; 28] = [
     "language.rs",
     "time.rs",
     "reply.rs",
@@ -63,6 +63,7 @@ const PURE: [&str; 27] = [
     "delivery/diagnosis/",
     "delivery/pace.rs",
     "delivery/standing.rs",
+    "delivery/waiting.rs",
     "delivery/target/",
     "cli/coverage/grid.rs",
     "cli/verify/headers.rs",

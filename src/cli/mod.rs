@@ -1,13 +1,17 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 
+mod attempt;
 mod check;
 mod chosen;
+mod consent;
 mod coverage;
 mod deliveries;
 mod demo;
 mod exit;
 mod given;
 mod listen;
+mod facts;
+mod language;
 mod output;
 mod poll;
 mod progress;
@@ -74,7 +78,7 @@ enum Command {
     Poll(poll::Arguments),
     /// Deliver the replies of an hour, or of several, again; list and cancel such jobs
     Replay(replay::Arguments),
-    /// Look at deliveries, release those that are held, cancel
+    /// Look at deliveries, try them again, release those that are held, cancel
     Deliveries(deliveries::Arguments),
     /// Show which hours are sure, and in which replies may be missing
     Coverage(coverage::Arguments),

@@ -3,6 +3,9 @@
 //! A reader that has gone (`replyd … | head`) is no error of the command.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use crate::time::format_duration;
 
 /// Writes a line of data.
 pub(super) fn data(line: &str) {
@@ -52,6 +55,12 @@ pub(super) fn talk(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
+/// Writes a question, to be answered on its line.
+pub(super) fn ask(question: &str) {
+    let mut out = io::stderr().lock();
+    drop(write!(out, "{question}").and_then(|()| out.flush()));
+}
+
 /// A count and its noun: `1 reply`, `2 replies`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -60,6 +69,21 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
 /// What there is, or a dash.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A span in its largest unit: what a list has room for.
+pub(super) fn short(span: Duration) -> String {
+    const UNITS: [u64; 3] = [86_400, 3_600, 60];
+    let seconds = span.as_secs().max(1);
+    let unit = UNITS.into_iter().find(|unit| seconds >= *unit).unwrap_or(1);
+    format_duration(Duration::from_secs(seconds / unit * unit))
+}
+
+/// How many columns the terminal has to which data goes; none where that is no terminal.
+pub(super) fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())??;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Whether data may be coloured: on a terminal, where `NO_COLOR` is not set.
@@ -82,5 +106,14 @@ mod tests {
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn a_list_has_room_for_one_unit() {
+        for (seconds, expected) in
+            [(0, "1s"), (59, "59s"), (61, "1m"), (3_599, "59m"), (93_000, "1d"), (172_800, "2d")]
+        {
+            assert_eq!(short(Duration::from_secs(seconds)), expected);
+        }
     }
 }

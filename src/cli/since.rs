@@ -1,4 +1,4 @@
-//! Since when a command looks.
+//! Since when and until when a command looks.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,17 +22,43 @@ impl Since {
     }
 }
 
+/// Until when: as [`Since`], but a day or an hour is in it as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Until(Since);
+
+impl Until {
+    /// The first instant that is too late, seen from now.
+    pub(super) fn instant(self, now: UnixMs) -> UnixMs {
+        self.0.instant(now)
+    }
+}
+
 impl FromStr for Since {
     type Err = ParseTimeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let day = text.parse::<Day>().map(Day::first_hour);
-        if let Ok(hour) = day.or_else(|_| text.parse::<Hour>()) {
-            return Ok(Self::At(hour.start().unix_ms()));
-        }
-        let expected = "a duration like 24h, a day like 2008-05-27 or an hour like 2008-05-27_12";
-        parse_duration(text).map(Self::Ago).map_err(|_| ParseTimeError::expected(expected))
+        read(text, |day| day.first_hour().start().unix_ms(), |hour| hour.start().unix_ms())
     }
+}
+
+impl FromStr for Until {
+    type Err = ParseTimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(text, |day| day.last_hour().end(), Hour::end).map(Self)
+    }
+}
+
+fn read(
+    text: &str,
+    of_day: impl Fn(Day) -> UnixMs,
+    of_hour: impl Fn(Hour) -> UnixMs,
+) -> Result<Since, ParseTimeError> {
+    if let Ok(instant) = text.parse().map(of_day).or_else(|_| text.parse().map(of_hour)) {
+        return Ok(Since::At(instant));
+    }
+    let expected = "a duration like 24h, a day like 2008-05-27 or an hour like 2008-05-27_12";
+    parse_duration(text).map(Since::Ago).map_err(|_| ParseTimeError::expected(expected))
 }
 
 #[cfg(test)]
@@ -40,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_while_ago_a_day_or_an_hour() {
+    fn since_and_until_are_a_while_ago_a_day_or_an_hour() {
         let at = |text: &str| text.parse::<crate::time::BeijingTime>().unwrap().unix_ms();
         let now = at("2026-11-22 10:30:00");
         for (text, expected) in [
@@ -50,6 +76,13 @@ mod tests {
             ("2026-11-01_09", "2026-11-01 09:00:00"),
         ] {
             assert_eq!(text.parse::<Since>().unwrap().instant(now), at(expected), "{text}");
+        }
+        for (text, expected) in [
+            ("90m", "2026-11-22 09:00:00"),
+            ("2026-11-01", "2026-11-02 00:00:00"),
+            ("2026-11-01_09", "2026-11-01 10:00:00"),
+        ] {
+            assert_eq!(text.parse::<Until>().unwrap().instant(now), at(expected), "{text}");
         }
         for wrong in ["", "yesterday", "2026-11-31", "2026-11-01_24", "10"] {
             assert!(wrong.parse::<Since>().is_err(), "{wrong:?}");

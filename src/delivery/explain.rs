@@ -12,7 +12,7 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
     let both = |zh: String, en: String| language.pick(zh, en);
     match trouble {
         Trouble::Inside { address } => both(
-            format!("{address} 是内网地址；要允许，请在该订阅者上设置 allow_private = true"),
+            format!("{address} 是内网地址；要允许，请在该订阅方上设置 allow_private = true"),
             format!(
                 "{address} is an inside address; `allow_private = true` on the subscriber permits it"
             ),
@@ -132,6 +132,9 @@ pub fn next(next: &Next, language: Language) -> String {
                 "given up: the receiver asked not to be told of it again (webhook-delivery: abort-message)",
             )
             .to_owned(),
+        Next::Failed { why: GivenUp::Test } => {
+            language.pick("测试只发送一次", "nothing: a test is made once").to_owned()
+        }
         Next::Told { words } => words.clone(),
     }
 }

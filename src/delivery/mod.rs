@@ -18,4 +18,5 @@ pub mod sender;
 pub mod sign;
 pub mod standing;
 pub mod target;
+pub mod waiting;
 pub mod worker;

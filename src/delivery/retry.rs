@@ -63,6 +63,16 @@ pub fn after(verdict: &Verdict, rules: Rules<'_>, failure: Failure) -> Next {
     }
 }
 
+/// Decides what follows an attempt of a test: nothing, however it ended. It is somebody's look at
+/// the receiver, not something that the receiver has to be told.
+#[must_use]
+pub fn after_test(verdict: &Verdict) -> Next {
+    match verdict.trouble {
+        None => Next::Delivered,
+        Some(_) => Next::Failed { why: GivenUp::Test },
+    }
+}
+
 /// The next try after a failure, if there is one.
 fn again(rules: Rules<'_>, failure: Failure, asked: Option<Duration>) -> Next {
     let index = (failure.attempt as usize).saturating_sub(1);

@@ -12,7 +12,7 @@ use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::{Answer, Verdict, Wish, webhook};
 use crate::language::Language;
 use crate::store::attempt::{Attempt, Next, Trouble};
-use crate::store::delivery::Claim;
+use crate::store::delivery::{Claim, Trigger};
 use crate::time::UnixMs;
 
 /// A subscriber to which nothing can be sent.
@@ -66,7 +66,12 @@ impl Sender {
         let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
         let (attempt, created) = (claim.attempt, claim.created);
         let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
-        let next = retry::after(&verdict, rules, failure);
+        let next = match claim.trigger {
+            Trigger::Test => retry::after_test(&verdict),
+            Trigger::Auto | Trigger::Retry | Trigger::Replay => {
+                retry::after(&verdict, rules, failure)
+            }
+        };
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,

@@ -6,12 +6,16 @@
 mod as_new;
 mod notice;
 mod reply_received;
+mod test;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
 pub use as_new::as_new;
 pub use notice::{Notice, NoticeOf, notice};
 pub use reply_received::reply_received;
+pub use test::{TEST_TYPE, test};
+pub use told::Told;
 
 /// What an event tells of; subscribers ask for events by these words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +80,11 @@ struct Event<'a, Data> {
 
 impl<'a, Data: Serialize> Event<'a, Data> {
     fn render(event_type: EventType, timestamp: &'a str, data: Data) -> String {
-        let event = Self { r#type: event_type.as_str(), timestamp, data };
+        Self::render_as(event_type.as_str(), timestamp, data)
+    }
+
+    fn render_as(event_type: &'static str, timestamp: &'a str, data: Data) -> String {
+        let event = Self { r#type: event_type, timestamp, data };
         #[expect(clippy::expect_used, reason = "a struct of strings and numbers has a JSON form")]
         serde_json::to_string(&event).expect("strings and numbers are JSON")
     }

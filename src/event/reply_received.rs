@@ -6,18 +6,18 @@ use super::{Event, EventType};
 use crate::reply::Reply;
 
 #[derive(Serialize)]
-struct ReplyReceived<'a> {
-    id: &'a str,
-    account: &'a str,
-    from: &'a str,
-    content: &'a str,
-    replied_at: &'a str,
-    gateway: &'a str,
-    occurrence: u32,
-    lossy: bool,
-    suspect: Option<&'static str>,
-    extension: Option<&'a str>,
-    in_reply_to: Option<&'a str>,
+pub(super) struct ReplyReceived<'a> {
+    pub(super) id: &'a str,
+    pub(super) account: &'a str,
+    pub(super) from: &'a str,
+    pub(super) content: &'a str,
+    pub(super) replied_at: &'a str,
+    pub(super) gateway: &'a str,
+    pub(super) occurrence: u32,
+    pub(super) lossy: bool,
+    pub(super) suspect: Option<&'static str>,
+    pub(super) extension: Option<&'a str>,
+    pub(super) in_reply_to: Option<&'a str>,
 }
 
 /// The webhook's body for a reply.

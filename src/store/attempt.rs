@@ -160,6 +160,8 @@ pub enum GivenUp {
     },
     /// The receiver asked never to be told of it again.
     Aborted,
+    /// It was a test, which is made once.
+    Test,
 }
 
 /// Why a subscriber takes no deliveries.

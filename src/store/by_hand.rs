@@ -1,29 +1,208 @@
-//! What somebody does with deliveries by hand: look at them, release held ones, cancel.
+//! What somebody does with deliveries by hand: look at them, release, retry, cancel.
 
+use std::time::Duration;
+
+use crate::event::Told;
+use crate::reply::Mobile;
 use crate::store::Store;
-use crate::store::delivery::{Act, DeliveryFilter, DeliveryRow, DeliveryState, Held};
+use crate::store::attempt::{Attempt, Next, Timings, Trouble};
+use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
-use crate::store::sqlite::by_hand;
+use crate::store::sqlite::{by_hand, search};
+use crate::store::subscribers::SubscriberRow;
 use crate::time::UnixMs;
 
-/// Deliveries that are released in one transaction, so that nobody else waits for long.
-const RELEASED_AT_ONCE: usize = 1_000;
+/// Deliveries that are changed in one transaction, so that nobody else waits for long.
+const CHANGED_AT_ONCE: usize = 1_000;
+/// Rest after each of these transactions, in which the service has the writer.
+const REST: Duration = Duration::from_millis(20);
 
-impl Store {
-    /// The names of all subscribers that were ever configured.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn subscriber_names(&self) -> Result<Vec<String>, StoreError> {
-        self.engine.read(by_hand::subscriber_names).await
+/// Which deliveries are looked at: those of which all that is named holds.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// To this subscriber.
+    pub subscriber: Option<String>,
+    /// In one of these states; none named means any.
+    pub states: Vec<DeliveryState>,
+    /// About this account.
+    pub account: Option<String>,
+    /// Of this person's replies.
+    pub mobile: Option<Mobile>,
+    /// Of an event of this type.
+    pub event_type: Option<String>,
+    /// Of the event that has this id.
+    pub event_id: Option<String>,
+    /// That exist for this reason.
+    pub trigger: Option<Trigger>,
+    /// Made then or later.
+    pub since: Option<UnixMs>,
+    /// Made before that.
+    pub until: Option<UnixMs>,
+}
+
+/// A delivery as it is listed. No `Debug`: it holds what a stranger wrote.
+#[derive(Clone)]
+pub struct DeliveryRow {
+    /// Its number.
+    pub id: i64,
+    /// To whom it goes.
+    pub subscriber: String,
+    /// The event's id, the receiver's `webhook-id`.
+    pub event_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// Why it exists.
+    pub trigger: Trigger,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was made.
+    pub created: UnixMs,
+    /// When it goes out next, where it waits; until when a worker has it, where it is being sent.
+    pub due: UnixMs,
+    /// What it tells of.
+    pub told: Told,
+}
+
+/// All about one delivery.
+pub struct DeliveryDetail {
+    /// The delivery itself.
+    pub row: DeliveryRow,
+    /// When somebody last released or retried it.
+    pub released: Option<UnixMs>,
+    /// The delivery of the same person's earlier reply that goes first, where one waits too.
+    pub behind: Option<i64>,
+    /// How its subscriber does.
+    pub subscriber: SubscriberRow,
+    /// Its last attempts, oldest first: no more than [`DeliveryDetail::ATTEMPTS_MAX`].
+    pub attempts: Vec<AttemptRow>,
+}
+
+impl DeliveryDetail {
+    /// The most attempts that are looked at: more than the usual waits make in a year.
+    pub const ATTEMPTS_MAX: usize = 100;
+}
+
+/// An attempt as it was recorded. No `Debug`: an answer may hold anything.
+#[derive(Clone)]
+pub struct AttemptRow {
+    /// The delivery's number.
+    pub delivery: i64,
+    /// The number of the attempt, from 1.
+    pub number: u32,
+    /// When it began.
+    pub started: UnixMs,
+    /// How long it took.
+    pub took: Duration,
+    /// The address that was reached.
+    pub address: Option<String>,
+    /// How long its parts took.
+    pub timings: Timings,
+    /// The answer's status.
+    pub http_status: Option<u16>,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+    /// The first of the answer's body.
+    pub answer: Vec<u8>,
+    /// What was to happen next, and why.
+    pub next: Next,
+}
+
+impl From<Attempt> for AttemptRow {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            delivery: attempt.delivery,
+            number: attempt.number,
+            started: attempt.started,
+            took: attempt.took,
+            address: attempt.address,
+            timings: attempt.timings,
+            http_status: attempt.http_status,
+            trouble: attempt.trouble,
+            answer: attempt.answer,
+            next: attempt.next,
+        }
+    }
+}
+
+/// What somebody does to a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// It goes out now, if it is held.
+    Release,
+    /// It is tried again now, if it was given up or cancelled; one that waits for its next attempt
+    /// waits no longer.
+    Retry,
+    /// It never goes out, if it has not yet.
+    Cancel,
+}
+
+impl Act {
+    /// The states of deliveries to which it can be done.
+    #[must_use]
+    pub fn states(self) -> &'static [DeliveryState] {
+        match self {
+            Self::Release => &[DeliveryState::Held],
+            Self::Retry => {
+                &[DeliveryState::Failed, DeliveryState::Cancelled, DeliveryState::Waiting]
+            }
+            Self::Cancel => &[DeliveryState::Held, DeliveryState::Waiting],
+        }
     }
 
-    /// Lists deliveries, newest first.
+    /// The states to which it is done where nobody names one: what was cancelled was not wanted,
+    /// and what waits comes by itself.
+    #[must_use]
+    pub fn usual_states(self) -> &'static [DeliveryState] {
+        match self {
+            Self::Retry => &[DeliveryState::Failed],
+            Self::Release | Self::Cancel => self.states(),
+        }
+    }
+
+    /// Whether it can be done to a delivery in this state.
+    #[must_use]
+    pub fn applies_to(self, state: DeliveryState) -> bool {
+        self.states().contains(&state)
+    }
+}
+
+impl Store {
+    /// Lists the newest deliveries that the filter lets through, newest first.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
-        self.engine.read(move |connection| by_hand::list(connection, &filter)).await
+    pub async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.engine.read(move |connection| search::list(connection, &filter, limit)).await
+    }
+
+    /// The numbers of all deliveries that the filter lets through, by subscriber, oldest first:
+    /// eight bytes for each.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn matching(
+        &self,
+        filter: DeliveryFilter,
+    ) -> Result<Vec<(String, Vec<i64>)>, StoreError> {
+        self.engine.read(move |connection| search::matching(connection, &filter)).await
+    }
+
+    /// All about one delivery; none where there is no such delivery.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn delivery(
+        &self,
+        id: i64,
+        now: UnixMs,
+    ) -> Result<Option<DeliveryDetail>, StoreError> {
+        self.engine.read(move |connection| by_hand::detail(connection, id, now)).await
     }
 
     /// Where deliveries stand, by their numbers; none where there is no such delivery.
@@ -37,48 +216,31 @@ impl Store {
         self.engine.read(move |connection| by_hand::states(connection, &ids)).await
     }
 
-    /// Does something to deliveries, where it can be done, and says where each stood before.
-    /// Where one of them is not there, nothing is done to any.
+    /// Does something to these deliveries, some at a time, where it can still be done; `tell` is
+    /// told how many were changed so far. Says how many were.
     ///
     /// # Errors
-    /// The store's own; nothing is done then.
+    /// The store's own; some may be changed then.
     pub async fn act_on(
         &self,
-        ids: Vec<i64>,
+        ids: &[i64],
         act: Act,
         now: UnixMs,
-    ) -> Result<Vec<(i64, Option<DeliveryState>)>, StoreError> {
-        let stood =
-            self.engine.write(move |connection| by_hand::act(connection, &ids, act, now)).await?;
-        self.changed();
-        Ok(stood)
-    }
-
-    /// The held deliveries, of one subscriber or of each that has some.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub async fn held(&self, subscriber: Option<String>) -> Result<Vec<Held>, StoreError> {
-        self.engine.read(move |connection| by_hand::held(connection, subscriber.as_deref())).await
-    }
-
-    /// Releases those held deliveries, and none that was held since; says how many.
-    ///
-    /// # Errors
-    /// The store's own; some may be released then.
-    pub async fn release(&self, held: Held, now: UnixMs) -> Result<usize, StoreError> {
-        let mut released = 0;
-        loop {
-            let held = held.clone();
-            let some = self
+        mut tell: impl FnMut(usize),
+    ) -> Result<usize, StoreError> {
+        let mut changed = 0;
+        for chunk in ids.chunks(CHANGED_AT_ONCE) {
+            if changed > 0 {
+                tokio::time::sleep(REST).await;
+            }
+            let chunk = chunk.to_vec();
+            changed += self
                 .engine
-                .write(move |connection| by_hand::release(connection, &held, RELEASED_AT_ONCE, now))
+                .write(move |connection| by_hand::act(connection, &chunk, act, now))
                 .await?;
             self.changed();
-            released += some;
-            if some < RELEASED_AT_ONCE {
-                return Ok(released);
-            }
+            tell(changed);
         }
+        Ok(changed)
     }
 }

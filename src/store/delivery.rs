@@ -1,6 +1,5 @@
 //! What the store takes and gives when replies are delivered.
 
-use crate::reply::{Mobile, Suspicion};
 use crate::route::Route;
 use crate::time::UnixMs;
 
@@ -41,6 +40,12 @@ impl Trigger {
             Self::Replay => "replay",
             Self::Test => "test",
         }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == word)
     }
 }
 
@@ -138,82 +143,4 @@ pub struct Figures {
     pub attempts: u64,
     /// Hours that are owed a read.
     pub hours_owed: u64,
-}
-
-/// Which deliveries to list: the newest that are of this subscriber and in this state.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    /// The subscriber; none means all.
-    pub subscriber: Option<String>,
-    /// The state; none means any.
-    pub state: Option<DeliveryState>,
-    /// The most to list.
-    pub limit: usize,
-}
-
-/// A delivery as it is listed. No `Debug`: it holds what a stranger wrote.
-#[derive(Clone)]
-pub struct DeliveryRow {
-    /// Its number.
-    pub id: i64,
-    /// To whom it goes.
-    pub subscriber: String,
-    /// The event's id, the receiver's `webhook-id`.
-    pub event_id: String,
-    /// The event's type.
-    pub event_type: String,
-    /// Why it exists.
-    pub trigger: Trigger,
-    /// Where it stands.
-    pub state: DeliveryState,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it was made.
-    pub created: UnixMs,
-    /// When it goes out next, where it waits.
-    pub due: UnixMs,
-    /// What it tells of, where that is a reply that is still kept.
-    pub reply: Option<ReplyRow>,
-}
-
-/// What a list of deliveries tells of a reply.
-#[derive(Clone)]
-pub struct ReplyRow {
-    /// Who wrote.
-    pub mobile: Mobile,
-    /// What was typed.
-    pub content: String,
-    /// What makes it doubtful, if anything.
-    pub suspect: Option<Suspicion>,
-}
-
-/// A subscriber's held deliveries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The subscriber.
-    pub subscriber: String,
-    /// How many there are.
-    pub count: usize,
-    /// The newest of them.
-    pub newest: i64,
-}
-
-/// What somebody does to a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// It goes out now, if it is held.
-    Release,
-    /// It never goes out, if it has not yet.
-    Cancel,
-}
-
-impl Act {
-    /// Whether it can be done to a delivery in this state.
-    #[must_use]
-    pub fn applies_to(self, state: DeliveryState) -> bool {
-        match self {
-            Self::Release => state == DeliveryState::Held,
-            Self::Cancel => matches!(state, DeliveryState::Held | DeliveryState::Waiting),
-        }
-    }
 }

@@ -5,7 +5,7 @@
 //! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
 
 pub mod attempt;
-mod by_hand;
+pub mod by_hand;
 pub mod delivery;
 pub mod error;
 pub mod hour;
@@ -16,6 +16,7 @@ pub mod retention;
 pub mod slot;
 mod sqlite;
 pub mod turn;
+pub mod subscribers;
 
 use std::path::Path;
 use std::time::Duration;

@@ -89,7 +89,7 @@ async fn suspect_replies_are_held_until_they_are_released_and_go_out_as_they_are
     assert!(released.elapsed() < NOTICED_MAX, "noticed only after {:?}", released.elapsed());
     assert_eq!((held(&home), told(&crm)), (1, vec!["好的".to_owned(), "收到".to_owned()]));
     let out = ends(&home, &["deliveries", "release", "--subscriber", "crm", "--json"], 0);
-    let expected = json!({ "dry_run": false, "held": 1, "released": 1, "others": [] });
+    let expected = json!({ "dry_run": false, "count": 1, "released": 1, "others": [] });
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), expected);
     let webhooks = crm.wait_for(3).await;
     until("the outcomes", || count(&home, "delivery WHERE state = 'delivered'") == 6).await;
@@ -148,6 +148,7 @@ async fn a_release_that_cannot_be_is_refused_and_says_why() {
     refused(&["release", one, "--all"], 2, "cannot be used with");
     refused(&["release", "first"], 2, "invalid value");
     refused(&["cancel"], 2, "required");
+    refused(&["release", "--state", "waiting"], 2, "done to what is held, not to what is waiting");
     refused(&["list", "--state", "lost"], 2, "possible values: held, waiting, sending");
     refused(&["list", "--limit", "0"], 2, "not in 1..=10000");
     assert_eq!(held(&home), 2);
@@ -159,7 +160,7 @@ async fn a_release_that_cannot_be_is_refused_and_says_why() {
     let out = refused(&["release", one, &sent, one, "--json"], 1, &words);
     let sent: i64 = sent.parse().unwrap();
     let expected = json!({
-        "dry_run": false, "held": 1, "released": 1,
+        "dry_run": false, "count": 1, "released": 1,
         "others": [{ "id": sent, "state": "delivered" }],
     });
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), expected);
@@ -183,7 +184,7 @@ async fn what_is_cancelled_never_goes_out() {
     let suspect = numbers(&list(&home, &["--state", "held"])).remove(0);
     assert_eq!(
         ends(&home, &["deliveries", "cancel", &waiting, &suspect], 0),
-        "2 deliveries cancelled\n"
+        "2 deliveries to cancel of 2 named\n2 cancelled\n"
     );
     let again = home.run(&["deliveries", "cancel", &waiting, "--json"]);
     assert_eq!(again.status.code(), Some(1));
@@ -240,7 +241,7 @@ async fn a_list_shows_neither_numbers_nor_contents_and_steers_no_terminal() {
         "id": newest[0]["id"], "event_id": newest[0]["event_id"], "type": "reply.received",
         "subscriber": "crm", "state": "delivered", "trigger": "auto", "attempts": 1,
         "created_at": newest[0]["created_at"], "due_at": null, "suspect": null,
-        "from": "139****0004",
+        "from": "139****0004", "account": "main",
     });
     assert_eq!(newest[0], expected);
     assert!(newest[0]["id"].as_i64() > newest[1]["id"].as_i64());

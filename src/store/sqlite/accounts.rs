@@ -196,7 +196,8 @@ pub(crate) fn put_subscribers(
         connection.prepare_cached(
             "INSERT INTO subscriber (name, route, enabled) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET route = excluded.route, enabled = excluded.enabled, absent = 0,
-                 resumed_ms = iif(excluded.enabled AND (absent OR NOT enabled), ?4, resumed_ms)",
+                 resumed_ms = iif(excluded.enabled AND (absent OR NOT enabled), ?4, resumed_ms),
+                 removed_ms = NULL",
         )?
         .execute(params![subscriber.name, route, subscriber.enabled, now.0])?;
     }

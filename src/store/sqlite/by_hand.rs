@@ -1,65 +1,99 @@
-//! Deliveries as somebody looks at them and changes them by hand.
+//! Deliveries as somebody looks at one of them and changes them by hand.
+
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::reply::{Mobile, Suspicion};
-use crate::store::delivery::{Act, DeliveryFilter, DeliveryRow, DeliveryState, Held, ReplyRow};
+use crate::store::attempt::Timings;
+use crate::store::by_hand::{Act, AttemptRow, DeliveryDetail};
+use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
-use crate::store::sqlite::claims::trigger;
+use crate::store::sqlite::claims::{HOLD, let_next_go};
 use crate::store::sqlite::reads::named;
+use crate::store::sqlite::{search, subscribers};
 use crate::time::UnixMs;
 
-/// The names of all subscribers that were ever configured.
-pub(crate) fn subscriber_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT name FROM subscriber ORDER BY name")?;
-    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(names)
-}
+/// What [`attempt_row`] reads, of a table that is named so.
+pub(super) const ATTEMPT_COLUMNS: &str = "attempt.delivery_id, attempt.number, attempt.started_ms, attempt.duration_ms, attempt.address, \
+     attempt.http_status, attempt.trouble, attempt.answer, attempt.next, \
+     attempt.resolve_us, attempt.connect_us, attempt.tls_us, attempt.first_byte_us";
 
-/// Lists deliveries, newest first.
-pub(crate) fn list(
+/// All about one delivery.
+pub(crate) fn detail(
     connection: &Connection,
-    filter: &DeliveryFilter,
-) -> Result<Vec<DeliveryRow>, StoreError> {
-    // A cross join is made in the order in which it is written: from the newest delivery on, so
-    // that no more of them are looked at than are needed.
-    let mut statement = connection.prepare_cached(
-        "SELECT delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, due_ms,
-                reply.mobile, content, suspect
-         FROM delivery CROSS JOIN event ON event.seq = event_seq
-             LEFT JOIN reply ON reply.id = coalesce(replay_of, event.id)
-         WHERE (?1 IS NULL OR subscriber = ?1) AND (?2 IS NULL OR state = ?2)
-         ORDER BY delivery.id DESC LIMIT ?3",
-    )?;
-    let state = filter.state.map(DeliveryState::as_str);
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let rows = statement
-        .query_map(params![filter.subscriber, state, limit], delivery_row)?
-        .collect::<Result<_, _>>()?;
-    Ok(rows)
+    id: i64,
+    now: UnixMs,
+) -> Result<Option<DeliveryDetail>, StoreError> {
+    let Some(row) = search::one(connection, id)? else { return Ok(None) };
+    let Some(subscriber) = subscribers::row(connection, &row.subscriber)? else { return Ok(None) };
+    let released: Option<i64> = connection
+        .prepare_cached("SELECT released_ms FROM delivery WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(Some(DeliveryDetail {
+        behind: ahead_of(connection, id, now)?,
+        attempts: attempts(connection, id)?,
+        released: released.map(UnixMs),
+        row,
+        subscriber,
+    }))
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
-    Ok(DeliveryRow {
-        id: row.get(0)?,
-        subscriber: row.get(1)?,
-        event_id: row.get(2)?,
-        event_type: row.get(3)?,
-        trigger: named(4, &row.get::<_, String>(4)?, trigger)?,
-        state: named(5, &row.get::<_, String>(5)?, DeliveryState::parse)?,
-        attempts: row.get(6)?,
-        created: UnixMs(row.get(7)?),
-        due: UnixMs(row.get(8)?),
-        reply: match row.get::<_, Option<String>>(9)? {
-            Some(mobile) => Some(ReplyRow {
-                mobile: named(9, &mobile, Mobile::parse)?,
-                content: row.get(10)?,
-                suspect: row
-                    .get::<_, Option<String>>(11)?
-                    .map(|word| named(11, &word, Suspicion::parse))
-                    .transpose()?,
-            }),
-            None => None,
+/// The first of the same person's deliveries to the same subscriber that goes before this one: one
+/// that fails for longer than it may hold others back does not.
+fn ahead_of(connection: &Connection, id: i64, now: UnixMs) -> Result<Option<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT ahead.id FROM delivery AS mine CROSS JOIN delivery AS ahead
+             ON ahead.subscriber = mine.subscriber AND ahead.mobile = mine.mobile AND ahead.lane = mine.lane
+         WHERE mine.id = ?1 AND mine.state = 'waiting'
+             AND ahead.state IN ('waiting', 'sending') AND ahead.mobile IS NOT NULL
+             AND (ahead.replied_at, ahead.id) < (mine.replied_at, mine.id)
+             AND (ahead.failing_since_ms IS NULL OR ahead.failing_since_ms > ?2 OR ahead.due_ms <= ?3)
+         ORDER BY ahead.replied_at, ahead.id LIMIT 1",
+    )?;
+    let failing_since = now.before(HOLD);
+    let row = statement.query_row([id, failing_since.0, now.0], |row| row.get(0));
+    Ok(row.optional()?)
+}
+
+/// A delivery's last attempts, oldest first.
+fn attempts(connection: &Connection, id: i64) -> Result<Vec<AttemptRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id = ?1 ORDER BY id DESC LIMIT ?2"
+    ))?;
+    let limit = i64::try_from(DeliveryDetail::ATTEMPTS_MAX).unwrap_or(i64::MAX);
+    let mut attempts =
+        statement.query_map([id, limit], attempt_row)?.collect::<Result<Vec<_>, _>>()?;
+    attempts.reverse();
+    Ok(attempts)
+}
+
+/// Reads [`ATTEMPT_COLUMNS`].
+pub(super) fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    let span = |column| {
+        let micros: Option<i64> = row.get(column)?;
+        Ok::<_, rusqlite::Error>(
+            micros.map(|micros| Duration::from_micros(micros.max(0).unsigned_abs())),
+        )
+    };
+    let trouble = row
+        .get::<_, Option<String>>(6)?
+        .map(|json| named(6, &json, |json| serde_json::from_str(json).ok()))
+        .transpose()?;
+    Ok(AttemptRow {
+        delivery: row.get(0)?,
+        number: row.get(1)?,
+        started: UnixMs(row.get(2)?),
+        took: Duration::from_millis(row.get::<_, i64>(3)?.max(0).unsigned_abs()),
+        address: row.get(4)?,
+        http_status: row.get(5)?,
+        trouble,
+        answer: row.get::<_, Option<Vec<u8>>>(7)?.unwrap_or_default(),
+        next: named(8, &row.get::<_, String>(8)?, |json| serde_json::from_str(json).ok())?,
+        timings: Timings {
+            resolve: span(9)?,
+            connect: span(10)?,
+            tls: span(11)?,
+            first_byte: span(12)?,
         },
     })
 }
@@ -78,145 +112,53 @@ pub(crate) fn states(
     Ok(states)
 }
 
-/// Does something to deliveries where it can be done, unless one is not there; says where they
-/// stood.
+/// Does something to those of these deliveries to which it can be done, and says how many there
+/// were. From when it is released or tried again by hand, a delivery's time to be given up counts
+/// anew; its attempts are numbered on.
 pub(crate) fn act(
     connection: &Connection,
     ids: &[i64],
     act: Act,
     now: UnixMs,
-) -> Result<Vec<(i64, Option<DeliveryState>)>, StoreError> {
-    let stood = states(connection, ids)?;
-    if stood.iter().any(|(_, state)| state.is_none()) {
-        return Ok(stood);
-    }
-    let (state_after, released) = match act {
-        Act::Release => (DeliveryState::Waiting, Some(now.0)),
-        Act::Cancel => (DeliveryState::Cancelled, None),
-    };
-    let mut change = connection.prepare_cached(
-        "UPDATE delivery SET state = ?2, due_ms = coalesce(?3, due_ms), released_ms = coalesce(?3, released_ms)
-         WHERE id = ?1",
-    )?;
-    for (id, state) in &stood {
-        if state.is_some_and(|state| act.applies_to(state)) {
-            change.execute(params![id, state_after.as_str(), released])?;
-        }
-    }
-    Ok(stood)
-}
-
-/// The held deliveries of each subscriber that has some.
-pub(crate) fn held(
-    connection: &Connection,
-    subscriber: Option<&str>,
-) -> Result<Vec<Held>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT subscriber, count(*), max(id) FROM delivery
-         WHERE state = 'held' AND (?1 IS NULL OR subscriber = ?1) GROUP BY subscriber ORDER BY subscriber",
-    )?;
-    let read = |row: &Row<'_>| {
-        Ok(Held { subscriber: row.get(0)?, count: row.get(1)?, newest: row.get(2)? })
-    };
-    let held = statement.query_map([subscriber], read)?.collect::<Result<_, _>>()?;
-    Ok(held)
-}
-
-/// Releases the oldest of those held deliveries, up to `limit`, and says how many.
-pub(crate) fn release(
-    connection: &Connection,
-    held: &Held,
-    limit: usize,
-    now: UnixMs,
 ) -> Result<usize, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let released = connection
-        .prepare_cached(
-            "UPDATE delivery SET state = 'waiting', due_ms = ?4, released_ms = ?4 WHERE id IN
-                (SELECT id FROM delivery WHERE state = 'held' AND subscriber = ?1 AND id <= ?2
-                 ORDER BY id LIMIT ?3)",
-        )?
-        .execute(params![held.subscriber, held.newest, limit, now.0])?;
-    Ok(released)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::sqlite::schema;
-
-    /// A store with held deliveries of these numbers.
-    fn store(ids: std::ops::RangeInclusive<i64>) -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        schema::bring_up_to_date(&mut connection).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO subscriber (name, route, enabled) VALUES ('crm', '{}', 1);
-                 INSERT INTO event (seq, id, type, body) VALUES (1, 'evt_a', 'gap.opened', '{}');",
-            )
-            .unwrap();
-        for id in ids {
-            connection
-                .execute(
-                    "INSERT INTO delivery (id, subscriber, event_seq, trigger, state, created_ms, due_ms)
-                     VALUES (?1, 'crm', 1, 'auto', 'held', 7, 7)",
-                    [id],
-                )
-                .unwrap();
-        }
-        connection
-    }
-
-    fn stand(connection: &Connection) -> Vec<DeliveryState> {
-        let ids: Vec<i64> = (1..=5).collect();
-        states(connection, &ids).unwrap().into_iter().filter_map(|(_, state)| state).collect()
-    }
-
-    #[test]
-    fn a_release_is_of_what_was_counted_and_the_oldest_come_first() {
-        use DeliveryState::{Held as H, Waiting as W};
-        let connection = store(1..=4);
-        let counted = held(&connection, Some("crm")).unwrap();
-        assert_eq!(counted, [Held { subscriber: "crm".to_owned(), count: 4, newest: 4 }]);
-        assert_eq!(held(&connection, Some("erp")).unwrap(), []);
-        connection
-            .execute_batch("INSERT INTO delivery (id, subscriber, event_seq, trigger, state, created_ms, due_ms) SELECT 5, subscriber, event_seq, trigger, state, 8, 8 FROM delivery WHERE id = 4")
-            .unwrap();
-        let release = || release(&connection, &counted[0], 3, UnixMs(100)).unwrap();
-        assert_eq!((release(), stand(&connection)), (3, vec![W, W, W, H, H]));
-        assert_eq!((release(), stand(&connection)), (1, vec![W, W, W, W, H]));
-        assert_eq!((release(), stand(&connection)), (0, vec![W, W, W, W, H]));
-        let of_another = Held { subscriber: "erp".to_owned(), count: 1, newest: 5 };
-        assert_eq!(super::release(&connection, &of_another, 3, UnixMs(100)).unwrap(), 0);
-    }
-
-    #[test]
-    fn only_what_is_in_the_right_state_is_changed_and_nothing_where_one_is_missing() {
-        use DeliveryState::{Cancelled, Held, Waiting};
-        for (todo, of, to) in
-            [(Act::Release, vec![Held], Waiting), (Act::Cancel, vec![Held, Waiting], Cancelled)]
-        {
-            for state in DeliveryState::ALL {
-                let connection = store(1..=5);
-                let set = "UPDATE delivery SET state = ?1 WHERE id = 2";
-                connection.execute(set, [state.as_str()]).unwrap();
-                let stood = act(&connection, &[2, 6], todo, UnixMs(100)).unwrap();
-                assert_eq!(stood, [(2, Some(state)), (6, None)]);
-                assert_eq!(stand(&connection), [Held, state, Held, Held, Held]);
-                let stood = act(&connection, &[2], todo, UnixMs(100)).unwrap();
-                assert_eq!(stood, [(2, Some(state))]);
-                let expected = if of.contains(&state) { to } else { state };
-                assert_eq!(stand(&connection), [Held, expected, Held, Held, Held], "{todo:?}");
+    let changes: &[&str] = match act {
+        Act::Release => &["UPDATE delivery SET state = 'waiting', due_ms = ?2, released_ms = ?2
+             WHERE id = ?1 AND state = 'held'"],
+        Act::Retry => &[
+            "UPDATE delivery SET due_ms = min(due_ms, ?2) WHERE id = ?1 AND state = 'waiting'",
+            "UPDATE delivery SET state = 'waiting', trigger = 'retry', due_ms = ?2, released_ms = ?2,
+                 failing_since_ms = NULL, lane = 0
+             WHERE id = ?1 AND state IN ('failed', 'cancelled')",
+        ],
+        Act::Cancel => &["UPDATE delivery SET state = 'cancelled'
+             WHERE id = ?1 AND state IN ('held', 'waiting') AND ?2 IS NOT NULL"],
+    };
+    let mut changed = 0;
+    for id in ids {
+        for sql in changes {
+            if connection.prepare_cached(sql)?.execute(params![id, now.0])? > 0 {
+                changed += 1;
+                if act == Act::Cancel {
+                    let_others_go(connection, *id)?;
+                }
+                break;
             }
         }
     }
+    Ok(changed)
+}
 
-    #[test]
-    fn what_is_no_reply_is_listed_too() {
-        let filter = DeliveryFilter { limit: 2, ..DeliveryFilter::default() };
-        let rows = list(&store(1..=3), &filter).unwrap();
-        let rows: Vec<_> =
-            rows.iter().map(|row| (row.id, row.event_type.as_str(), row.reply.is_none())).collect();
-        assert_eq!(rows, [(3, "gap.opened", true), (2, "gap.opened", true)]);
+/// Lets the next of the same person's deliveries go, which may wait for the one that was cancelled.
+fn let_others_go(connection: &Connection, id: i64) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT subscriber, mobile, lane FROM delivery WHERE id = ?1")?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (subscriber, mobile, lane): (String, Option<String>, i64) = statement.query_row([id], read)?;
+    match mobile {
+        Some(mobile) => let_next_go(connection, &subscriber, &mobile, lane, UnixMs(0)),
+        None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

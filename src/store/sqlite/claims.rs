@@ -58,10 +58,6 @@ pub(crate) fn next_due(
     Ok(next)
 }
 
-pub(super) fn trigger(name: &str) -> Option<Trigger> {
-    Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == name)
-}
-
 /// Lets the next of a person's deliveries go that was put off: no earlier than `not_before`, where
 /// one that fails holds it until then.
 pub(super) fn let_next_go(
@@ -224,7 +220,7 @@ impl Lane<'_> {
                     lease: row.get(1)?,
                     event_id: row.get(2)?,
                     body: row.get(3)?,
-                    trigger: named(4, &row.get::<_, String>(4)?, trigger)?,
+                    trigger: named(4, &row.get::<_, String>(4)?, Trigger::parse)?,
                     created: UnixMs(row.get(5)?),
                     attempt: row.get(6)?,
                 })

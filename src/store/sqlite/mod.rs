@@ -20,6 +20,8 @@ pub(crate) mod replays;
 pub(crate) mod retention;
 mod schema;
 pub(crate) mod turns;
+pub(crate) mod search;
+pub(crate) mod subscribers;
 pub(crate) mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

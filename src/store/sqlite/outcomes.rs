@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::attempt::{Attempt, Next};
+use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::{HOLD, let_next_go};
@@ -43,6 +43,8 @@ pub(crate) fn record(connection: &Connection, attempt: &Attempt) -> Result<(), S
         Next::Delivered => ("delivered", None),
         Next::Retry { at, .. } => ("waiting", Some(*at)),
         Next::Wait { .. } => ("waiting", None),
+        // Nobody is to be told it again, and nothing of the subscriber's is missing.
+        Next::Failed { why: GivenUp::Test } => ("cancelled", None),
         Next::Failed { .. } | Next::Told { .. } => ("failed", None),
     };
     let failing_since = matches!(attempt.next, Next::Retry { .. }).then_some(ended.0);

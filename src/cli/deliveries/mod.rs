@@ -1,0 +1,86 @@
+//! `replyd deliveries`: look at them, release held ones, try again, cancel.
+
+mod act;
+mod filter;
+mod list;
+mod show;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::load;
+use crate::reply::Mobile;
+use crate::store::by_hand::{Act, DeliveryRow};
+use crate::store::delivery::DeliveryState;
+use crate::store::{OpenMode, Store};
+
+/// Arguments of `deliveries`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List deliveries, newest first
+    List(list::Arguments),
+    /// Show all about one delivery: why it waits, and every attempt, explained
+    Show(show::Arguments),
+    /// Try deliveries again, now: those that were given up or cancelled, or that wait
+    #[command(after_help = act::RETRY_HELP)]
+    Retry(act::Arguments),
+    /// Let held deliveries go: they go out now, under the ids that they have
+    #[command(after_help = act::RELEASE_HELP)]
+    Release(act::Arguments),
+    /// Make deliveries that are held or waiting never go out
+    #[command(after_help = act::CANCEL_HELP)]
+    Cancel(act::Arguments),
+}
+
+/// Runs the command that the arguments name, on the store, beside the service or without it.
+pub(super) async fn deliveries(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    let config = load(path)?;
+    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    match &arguments.command {
+        Command::List(arguments) => list::list(&store, arguments).await,
+        Command::Show(arguments) => show::show(&store, arguments).await,
+        Command::Retry(arguments) => act::act(&store, Act::Retry, arguments).await,
+        Command::Release(arguments) => act::act(&store, Act::Release, arguments).await,
+        Command::Cancel(arguments) => act::act(&store, Act::Cancel, arguments).await,
+    }
+}
+
+/// A delivery as every command gives it. Numbers are masked.
+fn as_json(delivery: &DeliveryRow, content: bool) -> serde_json::Value {
+    let mut json = json!({
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "type": delivery.event_type,
+        "subscriber": delivery.subscriber,
+        "state": delivery.state.as_str(),
+        "trigger": delivery.trigger.as_str(),
+        "attempts": delivery.attempts,
+        "created_at": delivery.created.beijing().rfc3339(),
+        "due_at": is_due(delivery).then(|| delivery.due.beijing().rfc3339()),
+        "account": delivery.told.account,
+        "suspect": delivery.told.suspect,
+        "from": from(delivery),
+    });
+    if let (true, Some(fields)) = (content, json.as_object_mut()) {
+        fields.insert("content".to_owned(), json!(delivery.told.content));
+    }
+    json
+}
+
+/// Whether the delivery has a time at which it goes out.
+fn is_due(delivery: &DeliveryRow) -> bool {
+    matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Sending)
+}
+
+/// Who wrote, masked.
+fn from(delivery: &DeliveryRow) -> Option<String> {
+    delivery.told.from.as_deref().and_then(Mobile::parse).map(|mobile| mobile.to_string())
+}

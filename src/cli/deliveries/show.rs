@@ -1,0 +1,116 @@
+//! `replyd deliveries show ID`: all about one delivery.
+
+use serde_json::{Value, json};
+
+use crate::cli::deliveries::{as_json, from, is_due};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::language::LanguageArgument;
+use crate::cli::{attempt, facts, output};
+use crate::clock::Clock;
+use crate::delivery::waiting::Waits;
+use crate::language::Language;
+use crate::store::Store;
+use crate::store::by_hand::DeliveryDetail;
+use crate::time::UnixMs;
+
+/// Arguments of `deliveries show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// The delivery's number, as `deliveries list` shows it
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    id: i64,
+    #[command(flatten)]
+    language: LanguageArgument,
+    /// Show what was typed, too
+    #[arg(long)]
+    content: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Of each attempt: when, to which address, how long its parts took, the status and the first of the
+answer, what went wrong, what came next and why. Attempts are kept for as long as
+`store.retain.attempts` says; the last 100 are shown.
+
+Examples:
+  replyd deliveries show 17
+  replyd deliveries show 17 --lang zh
+  replyd deliveries show 17 --json        the facts, and both languages' words";
+
+/// Shows one delivery.
+pub(super) async fn show(store: &Store, arguments: &Arguments) -> Result<Exit, Failure> {
+    let now = Clock::system().now().unix;
+    let Some(delivery) = store.delivery(arguments.id, now).await? else {
+        let message = format!("replyd: there is no delivery {}", arguments.id);
+        return Err(Failure::new(Exit::NotFound, message));
+    };
+    let waits = Waits::of(&delivery, now);
+    if arguments.json {
+        output::json(&whole(&delivery, waits.as_ref(), arguments.content));
+    } else {
+        print(&delivery, waits.as_ref(), arguments);
+    }
+    Ok(Exit::Done)
+}
+
+fn whole(delivery: &DeliveryDetail, waits: Option<&Waits>, content: bool) -> Value {
+    let waits = waits.map(|waits| {
+        let (behind, until) = match waits {
+            Waits::Behind(ahead) => (Some(ahead), None),
+            Waits::Time(at) | Waits::Attempt(at) => (None, Some(at.beijing().rfc3339())),
+            Waits::Release | Waits::Subscriber(_) | Waits::Turn => (None, None),
+        };
+        let facts = json!({ "for": waits.as_str(), "behind": behind, "until": until });
+        attempt::with_words(facts, |language| waits.words(language))
+    });
+    json!({
+        "delivery": as_json(&delivery.row, content),
+        "released_at": delivery.released.map(|at| at.beijing().rfc3339()),
+        "waits": waits,
+        "attempts": delivery.attempts.iter().map(attempt::as_json).collect::<Vec<_>>(),
+    })
+}
+
+fn print(delivery: &DeliveryDetail, waits: Option<&Waits>, arguments: &Arguments) {
+    let language = arguments.language.language();
+    let name = |zh, en| language.pick(zh, en);
+    let time = |at: UnixMs| at.beijing().to_string();
+    let row = &delivery.row;
+    facts::print(
+        0,
+        &[
+            (name("投递", "delivery"), Some(row.id.to_string())),
+            (name("订阅方", "subscriber"), Some(row.subscriber.clone())),
+            (name("事件", "event"), Some(format!("{}  {}", row.event_id, row.event_type))),
+            (name("账号", "account"), row.told.account.clone()),
+            (name("来自", "from"), from(row)),
+            (name("可疑", "suspect"), row.told.suspect.clone()),
+            (name("内容", "content"), row.told.content.clone().filter(|_| arguments.content)),
+            (name("状态", "state"), Some(row.state.as_str().to_owned())),
+            (name("起因", "trigger"), Some(row.trigger.as_str().to_owned())),
+            (name("建立", "made"), Some(time(row.created))),
+            (name("放行或重试", "released or retried"), delivery.released.map(time)),
+            (name("到期", "due"), is_due(row).then(|| time(row.due))),
+            (name("等待", "waits"), waits.map(|waits| waits.words(language))),
+            (name("已试次数", "attempts"), Some(row.attempts.to_string())),
+        ],
+    );
+    for attempt in &delivery.attempts {
+        output::data("");
+        attempt::print(attempt, language);
+    }
+    let shown = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
+    if let Some(left) = row.attempts.checked_sub(shown).filter(|left| *left > 0) {
+        output::talk(&in_words_left(left, language));
+    }
+}
+
+fn in_words_left(left: u32, language: Language) -> String {
+    language.pick(
+        format!("另有 {left} 次投递没有显示：已超过保留期、还没有结果，或不在最近 100 次之内"),
+        format!("{left} more not shown: kept no longer, without an outcome yet, or not among the last 100"),
+    )
+}

@@ -1,0 +1,267 @@
+//! Why a delivery has not gone out: decided from what the store knows, and told in plain words.
+
+use crate::delivery::explain;
+use crate::language::Language;
+use crate::store::attempt::Disabled;
+use crate::store::by_hand::DeliveryDetail;
+use crate::store::delivery::DeliveryState;
+use crate::store::subscribers::SubscriberRow;
+use crate::time::UnixMs;
+
+/// Why a subscriber takes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes deliveries.
+    Enabled,
+    /// The configuration says `enabled = false`.
+    SwitchedOff,
+    /// It was disabled while the service ran.
+    Disabled {
+        /// Since when.
+        since: UnixMs,
+        /// Why.
+        why: Disabled,
+    },
+    /// The configuration has it no more.
+    Absent,
+    /// Its deliveries are being handed on to another name.
+    Renamed {
+        /// The other name.
+        to: String,
+    },
+}
+
+impl Standing {
+    /// How a subscriber stands.
+    #[must_use]
+    pub fn of(row: &SubscriberRow) -> Self {
+        match (&row.renamed_to, row.disabled) {
+            (Some(to), _) if row.absent => Self::Renamed { to: to.clone() },
+            _ if row.absent => Self::Absent,
+            _ if !row.enabled => Self::SwitchedOff,
+            (_, Some((since, why))) => Self::Disabled { since, why },
+            _ => Self::Enabled,
+        }
+    }
+
+    /// The word for it in lists and in JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::SwitchedOff | Self::Disabled { .. } => "disabled",
+            Self::Absent | Self::Renamed { .. } => "absent",
+        }
+    }
+
+    /// Why it takes nothing; none where it does.
+    #[must_use]
+    pub fn words(&self, language: Language) -> Option<String> {
+        let both = |zh: String, en: String| Some(language.pick(zh, en));
+        match self {
+            Self::Enabled => None,
+            Self::SwitchedOff => both(
+                "配置中 enabled = false".to_owned(),
+                "`enabled = false` in the configuration".to_owned(),
+            ),
+            Self::Disabled { since, why } => {
+                let (since, why) = (since.beijing(), explain::disabled(*why, language));
+                both(format!("自 {since} 起：{why}"), format!("since {since}: {why}"))
+            }
+            Self::Absent => both(
+                "服务读取的配置中没有它".to_owned(),
+                "it is not in the configuration that the service read".to_owned(),
+            ),
+            Self::Renamed { to } => both(
+                format!("正在改名为 {to}，尚未完成；请再次运行 subscribers rename"),
+                format!(
+                    "it is being renamed to {to}, and that is not finished: run `subscribers rename` again"
+                ),
+            ),
+        }
+    }
+}
+
+/// What a delivery that has not gone out waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// For somebody to release it.
+    Release,
+    /// For its subscriber.
+    Subscriber(Standing),
+    /// For this delivery of the same person's earlier reply.
+    Behind(i64),
+    /// For the time of its next attempt.
+    Time(UnixMs),
+    /// For nothing but its turn.
+    Turn,
+    /// For the attempt that is under way, until then at the latest.
+    Attempt(UnixMs),
+}
+
+impl Waits {
+    /// What the delivery waits for; none where it is done.
+    #[must_use]
+    pub fn of(delivery: &DeliveryDetail, now: UnixMs) -> Option<Self> {
+        let row = &delivery.row;
+        match row.state {
+            DeliveryState::Held => return Some(Self::Release),
+            DeliveryState::Sending if row.due > now => return Some(Self::Attempt(row.due)),
+            DeliveryState::Waiting | DeliveryState::Sending => {}
+            DeliveryState::Delivered | DeliveryState::Failed | DeliveryState::Cancelled => {
+                return None;
+            }
+        }
+        let standing = Standing::of(&delivery.subscriber);
+        Some(match delivery.behind {
+            _ if standing != Standing::Enabled => Self::Subscriber(standing),
+            Some(ahead) => Self::Behind(ahead),
+            None if row.due > now => Self::Time(row.due),
+            None => Self::Turn,
+        })
+    }
+
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Subscriber(_) => "subscriber",
+            Self::Behind(_) => "behind",
+            Self::Time(_) => "time",
+            Self::Turn => "turn",
+            Self::Attempt(_) => "attempt",
+        }
+    }
+
+    /// What it waits for, in plain words.
+    #[must_use]
+    pub fn words(&self, language: Language) -> String {
+        let both = |zh: String, en: String| language.pick(zh, en);
+        match self {
+            Self::Release => both(
+                "等待人工放行（回复可疑）：replyd deliveries release".to_owned(),
+                "for somebody to release it, because the reply is suspect: replyd deliveries release"
+                    .to_owned(),
+            ),
+            Self::Subscriber(standing) => {
+                let why = standing.words(language).unwrap_or_default();
+                both(
+                    format!("等待订阅方恢复接收（{why}）"),
+                    format!("until its subscriber takes deliveries again ({why})"),
+                )
+            }
+            Self::Behind(ahead) => both(
+                format!("等待同一号码更早的投递 {ahead}"),
+                format!("behind delivery {ahead} of the same person's earlier reply"),
+            ),
+            Self::Time(due) => {
+                let due = due.beijing();
+                both(format!("等待到 {due} 再试"), format!("for its next attempt, at {due}"))
+            }
+            Self::Turn => both(
+                "已到时间，轮到即发（由运行中的服务发送）".to_owned(),
+                "for its turn: it is due, and the running service sends it".to_owned(),
+            ),
+            Self::Attempt(until) => {
+                let until = until.beijing();
+                both(
+                    format!("正在发送，最迟到 {until}"),
+                    format!("for the attempt that is under way, until {until} at the latest"),
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Told;
+    use crate::store::by_hand::DeliveryRow;
+    use crate::store::delivery::Trigger;
+
+    const NOW: UnixMs = UnixMs(1_000_000);
+    const LATER: UnixMs = UnixMs(2_000_000);
+
+    fn subscriber() -> SubscriberRow {
+        SubscriberRow {
+            name: "crm".to_owned(),
+            enabled: true,
+            absent: false,
+            disabled: None,
+            failing_since: None,
+            renamed_to: None,
+        }
+    }
+
+    fn delivery(state: DeliveryState, due: UnixMs) -> DeliveryDetail {
+        DeliveryDetail {
+            row: DeliveryRow {
+                id: 7,
+                subscriber: "crm".to_owned(),
+                event_id: "rpl_1".to_owned(),
+                event_type: "reply.received".to_owned(),
+                trigger: Trigger::Auto,
+                state,
+                attempts: 0,
+                created: UnixMs(0),
+                due,
+                told: Told::default(),
+            },
+            released: None,
+            behind: None,
+            subscriber: subscriber(),
+            attempts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_stops_everything_is_told_before_what_stops_one() {
+        use DeliveryState::{Cancelled, Delivered, Failed, Held, Sending, Waiting};
+        for (state, due, expected) in [
+            (Held, NOW, Some(Waits::Release)),
+            (Waiting, LATER, Some(Waits::Time(LATER))),
+            (Waiting, NOW, Some(Waits::Turn)),
+            (Sending, LATER, Some(Waits::Attempt(LATER))),
+            // Its sender is no more.
+            (Sending, NOW, Some(Waits::Turn)),
+            (Delivered, NOW, None),
+            (Failed, LATER, None),
+            (Cancelled, LATER, None),
+        ] {
+            assert_eq!(Waits::of(&delivery(state, due), NOW), expected, "{state:?}");
+        }
+        let mut waiting = delivery(Waiting, LATER);
+        waiting.behind = Some(3);
+        assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Behind(3)));
+        waiting.subscriber.disabled = Some((NOW, Disabled::Gone));
+        let gone = Standing::Disabled { since: NOW, why: Disabled::Gone };
+        assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Subscriber(gone)));
+        waiting.row.state = Held;
+        assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Release));
+    }
+
+    #[test]
+    fn a_subscriber_stands_as_the_configuration_says_first() {
+        let disabled = Some((NOW, Disabled::ByHand));
+        let to = || Some("erp".to_owned());
+        for (absent, enabled, disabled, renamed_to, expected) in [
+            (false, true, None, None, "enabled"),
+            (false, true, disabled, None, "disabled"),
+            (false, false, disabled, None, "disabled"),
+            (true, false, disabled, None, "absent"),
+            (true, true, None, to(), "absent"),
+            (false, true, None, to(), "enabled"),
+        ] {
+            let row = SubscriberRow { absent, enabled, disabled, renamed_to, ..subscriber() };
+            let standing = Standing::of(&row);
+            assert_eq!(standing.as_str(), expected, "{row:?}");
+            for language in [Language::Zh, Language::En] {
+                assert_eq!(standing.words(language).is_none(), expected == "enabled", "{row:?}");
+            }
+        }
+        let row = SubscriberRow { absent: true, renamed_to: to(), ..subscriber() };
+        assert_eq!(Standing::of(&row), Standing::Renamed { to: "erp".to_owned() });
+    }
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::store::attempt::{Next, Trouble};
+use crate::store::sqlite::search::tests::{Put, put, store};
+
+fn of(state: DeliveryState) -> Put<'static> {
+    Put { subscriber: "crm", state, mobile: Some("13900000001"), created: 7 }
+}
+
+fn columns(connection: &Connection, id: i64) -> (String, String, i64, Option<i64>, Option<i64>) {
+    let sql =
+        "SELECT state, trigger, due_ms, released_ms, failing_since_ms FROM delivery WHERE id = ?1";
+    let read =
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+    connection.query_row(sql, [id], read).unwrap()
+}
+
+#[test]
+fn only_what_is_in_the_right_state_is_changed() {
+    use DeliveryState::{Cancelled, Failed, Held, Waiting};
+    for (todo, from, to) in [
+        (Act::Release, vec![Held], Waiting),
+        (Act::Retry, vec![Failed, Cancelled, Waiting], Waiting),
+        (Act::Cancel, vec![Held, Waiting], Cancelled),
+    ] {
+        for state in DeliveryState::ALL {
+            let connection = store(&["crm"]);
+            let (id, other) = (put(&connection, of(state)), put(&connection, of(state)));
+            let before = columns(&connection, id);
+            let fits = from.contains(&state);
+            assert_eq!(todo.applies_to(state), fits);
+            // One that is gone keeps nothing from happening to the others.
+            let changed = act(&connection, &[999, id], todo, UnixMs(100)).unwrap();
+            assert_eq!(changed, usize::from(fits), "{todo:?} {state:?}");
+            let after = columns(&connection, id);
+            assert_eq!(after.0, if fits { to } else { state }.as_str(), "{todo:?} {state:?}");
+            assert_eq!(columns(&connection, other), before, "{todo:?} {state:?}");
+            if !fits {
+                assert_eq!(after, before);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_retry_counts_from_now_and_its_attempts_go_on() {
+    let connection = store(&["crm"]);
+    let failed = put(&connection, of(DeliveryState::Failed));
+    let (late, soon) = (
+        put(&connection, of(DeliveryState::Waiting)),
+        put(&connection, of(DeliveryState::Waiting)),
+    );
+    let set = "UPDATE delivery SET due_ms = 900, attempts = 4, lease = 5, failing_since_ms = 8 WHERE id IN (?1, ?2)";
+    connection.execute(set, [failed, late]).unwrap();
+    assert_eq!(act(&connection, &[failed, late, soon], Act::Retry, UnixMs(100)).unwrap(), 3);
+    let waiting = || "waiting".to_owned();
+    let retried = (waiting(), "retry".to_owned(), 100, Some(100), None);
+    assert_eq!(columns(&connection, failed), retried);
+    let hurried = (waiting(), "auto".to_owned(), 100, None, Some(8));
+    assert_eq!(columns(&connection, late), hurried);
+    let untouched = (waiting(), "auto".to_owned(), 7, None, None);
+    assert_eq!(columns(&connection, soon), untouched);
+    let counts: (i64, i64) = connection
+        .query_row("SELECT attempts, lease FROM delivery WHERE id = ?1", [failed], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(counts, (4, 5));
+}
+
+#[test]
+fn all_about_a_delivery_is_found_with_its_attempts_oldest_first() {
+    let connection = store(&["crm", "erp"]);
+    let hers = Put { mobile: Some("13900000002"), ..of(DeliveryState::Waiting) };
+    let later = Put { created: 9, ..of(DeliveryState::Waiting) };
+    let erps = Put { subscriber: "erp", ..of(DeliveryState::Waiting) };
+    let notice = Put { mobile: None, ..of(DeliveryState::Waiting) };
+    let first = put(&connection, of(DeliveryState::Waiting));
+    let ids = [hers, later, erps, notice].map(|one| put(&connection, one));
+    let behind = |id| detail(&connection, id, UnixMs(100)).unwrap().unwrap().behind;
+    assert_eq!(behind(first), None);
+    assert_eq!(ids.map(behind), [None, Some(first), None, None]);
+    connection.execute("UPDATE delivery SET state = 'failed' WHERE id = ?1", [first]).unwrap();
+    assert_eq!(behind(ids[1]), None);
+    assert!(detail(&connection, 999, UnixMs(100)).unwrap().is_none());
+    for number in 1..=i64::try_from(DeliveryDetail::ATTEMPTS_MAX).unwrap() + 2 {
+        connection
+            .execute(
+                r#"INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, http_status, trouble, answer, next, tls_us)
+                   VALUES (?1, ?2, 5, 6, 500, '{"kind":"status","status":500}', x'6e6f', '{"then":"delivered"}', 3000)"#,
+                [first, number],
+            )
+            .unwrap();
+    }
+    let found = detail(&connection, first, UnixMs(100)).unwrap().unwrap();
+    let numbers: Vec<u32> = found.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, (3..=102).collect::<Vec<_>>());
+    let last = found.attempts.last().unwrap();
+    assert_eq!(
+        (&last.trouble, &last.next),
+        (&Some(Trouble::Status { status: 500 }), &Next::Delivered)
+    );
+    assert_eq!((last.timings.tls, last.timings.connect), (Some(Duration::from_millis(3)), None));
+    assert_eq!((last.answer.as_slice(), last.took), (&b"no"[..], Duration::from_millis(6)));
+    assert_eq!(found.subscriber.name, "crm");
+}

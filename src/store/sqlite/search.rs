@@ -1,0 +1,208 @@
+//! Deliveries as somebody looks for them.
+//!
+//! A search begins where the least has to be looked at: at the event or the person that is named,
+//! or, subscriber by subscriber, at the index of the states that are wanted, else at its newest
+//! delivery. So a list of the newest looks at little more than it shows, unless hardly any delivery
+//! fits.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::event::Told;
+use crate::store::by_hand::{DeliveryFilter, DeliveryRow};
+use crate::store::delivery::{DeliveryState, Trigger};
+use crate::store::error::StoreError;
+use crate::store::sqlite::reads::named;
+use crate::store::sqlite::subscribers;
+use crate::time::UnixMs;
+
+const COLUMNS: &str =
+    "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, due_ms, body";
+
+/// Open deliveries up to which their own index is gone through, whatever their age: more of them,
+/// and the newest are found sooner by when they were made.
+const OPEN_FEW: i64 = 10_000;
+
+/// Where a search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At one event, or at one person's.
+    Events,
+    /// At a subscriber's deliveries, by this index.
+    Index(&'static str),
+}
+
+/// One delivery.
+pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery JOIN event ON event.seq = event_seq WHERE delivery.id = ?1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row([id], delivery_row).optional()?)
+}
+
+/// Lists the newest deliveries that the filter lets through, newest first.
+pub(crate) fn list(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    let mut newest: Vec<DeliveryRow> = Vec::new();
+    for (start, subscriber) in starts(connection, filter, true)? {
+        let rest = "ORDER BY created_ms DESC, delivery.id DESC";
+        run(connection, &sql(COLUMNS, start, filter, rest), filter, subscriber, limit, |row| {
+            newest.push(delivery_row(row)?);
+            Ok(())
+        })?;
+        newest.sort_by_key(|row| std::cmp::Reverse((row.created, row.id)));
+        newest.truncate(limit);
+    }
+    Ok(newest)
+}
+
+/// The numbers of all deliveries that the filter lets through, by subscriber, oldest first.
+pub(crate) fn matching(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+) -> Result<Vec<(String, Vec<i64>)>, StoreError> {
+    let mut matching: Vec<(String, Vec<i64>)> = Vec::new();
+    for (start, subscriber) in starts(connection, filter, false)? {
+        let sql = sql("subscriber, delivery.id", start, filter, "ORDER BY subscriber, delivery.id");
+        run(connection, &sql, filter, subscriber, usize::MAX, |row| {
+            let (name, id): (String, i64) = (row.get(0)?, row.get(1)?);
+            match matching.last_mut() {
+                Some((last, ids)) if *last == name => ids.push(id),
+                _ => matching.push((name, vec![id])),
+            }
+            Ok(())
+        })?;
+    }
+    Ok(matching)
+}
+
+/// Where the search begins, once for each subscriber that it goes through by itself.
+fn starts(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    newest: bool,
+) -> Result<Vec<(Start, Option<String>)>, StoreError> {
+    if filter.event_id.is_some() || filter.mobile.is_some() {
+        return Ok(vec![(Start::Events, filter.subscriber.clone())]);
+    }
+    let names = match &filter.subscriber {
+        Some(name) => vec![name.clone()],
+        None => subscribers::all_names(connection)?,
+    };
+    let mut starts = Vec::with_capacity(names.len());
+    for name in names {
+        starts.push((Start::Index(index(connection, filter, &name, newest)?), Some(name)));
+    }
+    Ok(starts)
+}
+
+/// The index by which the subscriber's deliveries are found.
+fn index(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    subscriber: &str,
+    newest: bool,
+) -> Result<&'static str, StoreError> {
+    use DeliveryState::{Cancelled, Failed, Held, Sending, Waiting};
+    let only = |states: &[DeliveryState]| {
+        !filter.states.is_empty() && filter.states.iter().all(|state| states.contains(state))
+    };
+    if only(&[Held]) {
+        return Ok("delivery_held");
+    }
+    if only(&[Failed, Cancelled]) {
+        return Ok("delivery_ended");
+    }
+    if only(&[Waiting, Sending])
+        && (!newest || subscribers::open_up_to(connection, subscriber, OPEN_FEW)? < OPEN_FEW)
+    {
+        return Ok("delivery_due");
+    }
+    Ok("delivery_made")
+}
+
+/// The statement of a search. States stand in it as literals, else no partial index is used.
+fn sql(columns: &str, start: Start, filter: &DeliveryFilter, order: &str) -> String {
+    let (from, begin) = match start {
+        Start::Events if filter.event_id.is_some() => {
+            ("event CROSS JOIN delivery ON event_seq = event.seq".to_owned(), "event.id = ?5")
+        }
+        Start::Events => (
+            "event INDEXED BY event_mobile CROSS JOIN delivery ON event_seq = event.seq".to_owned(),
+            "event.mobile = ?4",
+        ),
+        Start::Index(index) => (
+            format!("delivery INDEXED BY {index} CROSS JOIN event ON event.seq = event_seq"),
+            match index {
+                "delivery_due" => "subscriber = ?1 AND state IN ('waiting', 'sending')",
+                "delivery_ended" => "subscriber = ?1 AND state IN ('failed', 'cancelled')",
+                _ => "subscriber = ?1",
+            },
+        ),
+    };
+    let states: Vec<String> =
+        filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+    let states = match states.as_slice() {
+        [] => String::new(),
+        [state] => format!("AND state = {state}"),
+        _ => format!("AND state IN ({})", states.join(", ")),
+    };
+    format!(
+        "SELECT {columns} FROM {from}
+         WHERE {begin} AND (?1 IS NULL OR subscriber = ?1) {states}
+             AND (?2 IS NULL OR json_extract(body, '$.data.account') = ?2)
+             AND (?3 IS NULL OR type = ?3)
+             AND (?4 IS NULL OR event.mobile = ?4)
+             AND (?5 IS NULL OR event.id = ?5)
+             AND (?6 IS NULL OR trigger = ?6)
+             AND created_ms >= ?7 AND created_ms < ?8
+         {order} LIMIT ?9"
+    )
+}
+
+/// Runs a search and hands on each row.
+fn run(
+    connection: &Connection,
+    sql: &str,
+    filter: &DeliveryFilter,
+    subscriber: Option<String>,
+    limit: usize,
+    mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![
+        subscriber,
+        filter.account,
+        filter.event_type,
+        filter.mobile.as_ref().map(|mobile| mobile.as_str()),
+        filter.event_id,
+        filter.trigger.map(Trigger::as_str),
+        filter.since.map_or(i64::MIN, |since| since.0),
+        filter.until.map_or(i64::MAX, |until| until.0),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    ])?;
+    while let Some(row) = rows.next()? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    Ok(DeliveryRow {
+        id: row.get(0)?,
+        subscriber: row.get(1)?,
+        event_id: row.get(2)?,
+        event_type: row.get(3)?,
+        trigger: named(4, &row.get::<_, String>(4)?, Trigger::parse)?,
+        state: named(5, &row.get::<_, String>(5)?, DeliveryState::parse)?,
+        attempts: row.get(6)?,
+        created: UnixMs(row.get(7)?),
+        due: UnixMs(row.get(8)?),
+        told: Told::read(&row.get::<_, String>(9)?),
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests;
