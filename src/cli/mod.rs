@@ -22,6 +22,7 @@ mod run;
 mod signals;
 mod since;
 mod spoken;
+mod subscribers;
 mod table;
 mod told;
 mod verify;
@@ -60,6 +61,7 @@ const AFTER_HELP: &str = "\
 Examples:
   replyd demo                              see the whole way work, with no configuration
   replyd check                             is the configuration right?
+  replyd subscribers test crm              does this receiver take what it is sent?
   replyd run                               the service
   replyd replay 2008-05-27_12 --dry-run    what would be delivered again?
 
@@ -80,6 +82,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Look at deliveries, try them again, release those that are held, cancel
     Deliveries(deliveries::Arguments),
+    /// Look at subscribers, test, enable and disable them
+    Subscribers(subscribers::Arguments),
     /// Show which hours are sure, and in which replies may be missing
     Coverage(coverage::Arguments),
     /// The journal of what was read
@@ -108,6 +112,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
+        Command::Subscribers(arguments) => subscribers::subscribers(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,

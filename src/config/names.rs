@@ -37,7 +37,10 @@ impl Names {
 }
 
 /// A name, or what is wrong with it.
-pub(super) fn name(text: &str) -> Result<String, &'static str> {
+///
+/// # Errors
+/// What a name must be.
+pub fn name(text: &str) -> Result<String, &'static str> {
     let is_of_alphabet =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_of_alphabet) {

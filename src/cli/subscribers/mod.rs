@@ -1,0 +1,55 @@
+//! `replyd subscribers`: look at them, test, enable and disable, rename, remove.
+
+mod known;
+mod list;
+mod remove;
+mod rename;
+mod secret;
+mod show;
+mod standing;
+mod test;
+
+use std::path::Path;
+
+use crate::cli::exit::{Exit, Failure};
+
+/// Arguments of `subscribers`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List all of them, with what waits for each
+    List(list::Arguments),
+    /// Show one: its configuration without secrets, how it does, its last attempts
+    Show(show::Arguments),
+    /// Send one marked test message the real way, and show the answer
+    Test(test::Arguments),
+    /// Let one take deliveries again
+    Enable(standing::Arguments),
+    /// Let one take nothing until it is enabled; its deliveries wait
+    Disable(standing::Arguments),
+    /// Give one another name, with all its deliveries
+    Rename(rename::Arguments),
+    /// Remove one that is in the configuration no more, and cancel what waits for it
+    Remove(remove::Arguments),
+    /// Signing secrets
+    Secret(secret::Arguments),
+}
+
+/// Runs the command that the arguments name, on the store, beside the service or without it.
+pub(super) async fn subscribers(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.command {
+        Command::List(arguments) => list::list(path, arguments).await,
+        Command::Show(arguments) => show::show(path, arguments).await,
+        Command::Test(arguments) => test::test(path, arguments).await,
+        Command::Enable(arguments) => standing::enable(path, arguments).await,
+        Command::Disable(arguments) => standing::disable(path, arguments).await,
+        Command::Rename(arguments) => rename::rename(path, arguments).await,
+        Command::Remove(arguments) => remove::remove(path, arguments).await,
+        Command::Secret(arguments) => secret::secret(arguments),
+    }
+}

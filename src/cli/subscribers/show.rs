@@ -1,0 +1,125 @@
+//! `replyd subscribers show NAME`: one subscriber.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::language::LanguageArgument;
+use crate::cli::subscribers::known::{self, Known};
+use crate::cli::subscribers::list;
+use crate::cli::table::{Align, Table};
+use crate::cli::{attempt, facts, load, output};
+use crate::delivery::explain;
+use crate::language::Language;
+use crate::store::by_hand::AttemptRow;
+use crate::store::subscribers::Backlog;
+use crate::store::{OpenMode, Store};
+use crate::time::UnixMs;
+
+/// How many of the last attempts are shown.
+const ATTEMPTS_SHOWN: usize = 10;
+
+/// Arguments of `subscribers show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The subscriber
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    language: LanguageArgument,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows one subscriber.
+pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    let config = load(path)?;
+    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    let known = known::one(&config, &store, &arguments.name).await?;
+    let backlog = store.backlog(&known.name).await?;
+    let attempts = store.last_attempts(&known.name, ATTEMPTS_SHOWN).await?;
+    if arguments.json {
+        output::json(&whole(&known, &backlog, &attempts));
+    } else {
+        print(&known, &backlog, &attempts, arguments.language.language());
+    }
+    Ok(Exit::Done)
+}
+
+fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow]) -> Value {
+    let of_delivery = |row: &AttemptRow| {
+        let mut json = attempt::as_json(row);
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert("delivery".to_owned(), json!(row.delivery));
+        }
+        json
+    };
+    let configuration = known.config.map(|config| {
+        let pairs = config.shown().into_iter();
+        pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect::<Map<_, _>>()
+    });
+    let mut json = list::as_json(known, backlog);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("configuration".to_owned(), json!(configuration));
+        fields.insert("attempts".to_owned(), attempts.iter().map(of_delivery).collect());
+    }
+    json
+}
+
+fn print(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow], language: Language) {
+    let name = |zh, en| language.pick(zh, en);
+    let time = |at: UnixMs| at.beijing().to_string();
+    let row = known.row.as_ref();
+    facts::print(
+        0,
+        &[
+            (name("订阅方", "subscriber"), Some(known.name.clone())),
+            (name("状态", "state"), Some(known.state().to_owned())),
+            (name("原因", "reason"), known.why(language)),
+            (name("等待", "waiting"), Some(backlog.waiting.to_string())),
+            (name("最早的建立于", "oldest made"), backlog.oldest.map(time)),
+            (name("被扣留", "held"), Some(backlog.held.to_string())),
+            (name("已放弃", "failed"), Some(backlog.failed.to_string())),
+            (name("持续失败自", "failing since"), row.and_then(|row| row.failing_since).map(time)),
+        ],
+    );
+    if let Some(config) = known.config {
+        output::data("");
+        output::data(name("配置", "configuration"));
+        let shown = config.shown().into_iter().map(|(key, value)| (key, Some(value)));
+        facts::print(2, &shown.collect::<Vec<_>>());
+    }
+    if !attempts.is_empty() {
+        output::data("");
+        output::data(name("最近的投递尝试", "last attempts"));
+        as_table(attempts, language).print();
+    }
+}
+
+fn as_table(attempts: &[AttemptRow], language: Language) -> Table<6> {
+    let mut table = Table::new([
+        ("DELIVERY", Align::Right),
+        ("TRY", Align::Right),
+        ("BEGAN", Align::Left),
+        ("TOOK", Align::Right),
+        ("STATUS", Align::Right),
+        ("RESULT", Align::Left),
+    ]);
+    for row in attempts {
+        let result = match &row.trouble {
+            Some(trouble) => explain::trouble(trouble, language),
+            None => explain::next(&row.next, language),
+        };
+        table.row([
+            row.delivery.to_string(),
+            row.number.to_string(),
+            row.started.beijing().to_string(),
+            attempt::span(row.took),
+            output::or_dash(row.http_status),
+            result,
+        ]);
+    }
+    table
+}

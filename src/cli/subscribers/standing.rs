@@ -1,0 +1,69 @@
+//! `replyd subscribers enable NAME` and `disable NAME`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::language::LanguageArgument;
+use crate::cli::subscribers::known;
+use crate::cli::table::visible;
+use crate::cli::{load, output};
+use crate::clock::Clock;
+use crate::delivery::waiting::Standing;
+use crate::store::{OpenMode, Store};
+
+/// Arguments of both.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    /// The subscriber
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    language: LanguageArgument,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+A running service heeds it within a second, and it outlives restarts. What comes for a disabled
+subscriber waits, and goes out in order when it is enabled; the time to be given up counts from then.
+`enabled = false` in the configuration can be changed there only: then `enable` exits with 1.";
+
+/// Lets a subscriber take deliveries again.
+pub(super) async fn enable(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    set(path, arguments, true).await
+}
+
+/// Makes a subscriber take nothing.
+pub(super) async fn disable(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
+    set(path, arguments, false).await
+}
+
+async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, Failure> {
+    let config = load(path)?;
+    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    let name = arguments.name.as_str();
+    known::one(&config, &store, name).await?.require_row()?;
+    let now = Clock::system().now().unix;
+    match enabled {
+        true => store.enable(name, now).await?,
+        false => store.disable(name, now).await?,
+    }
+    let known = known::one(&config, &store, name).await?;
+    if arguments.json {
+        output::json(&json!({
+            "name": name,
+            "state": known.state(),
+            "why": known.why_as_json(),
+        }));
+    } else {
+        let why = known.why(arguments.language.language());
+        let why = why.map(|why| format!(": {}", visible(&why))).unwrap_or_default();
+        output::data(&format!("{name} is {}{why}", known.state()));
+    }
+    let is_enabled = known.standing() == Some(Standing::Enabled);
+    Ok(if enabled && !is_enabled { Exit::Failed } else { Exit::Done })
+}
