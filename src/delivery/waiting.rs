@@ -1,6 +1,7 @@
 //! Why a delivery has not gone out: decided from what the store knows, and told in plain words.
 
 use crate::delivery::explain;
+use crate::delivery::pace::Pace;
 use crate::language::Language;
 use crate::store::attempt::Disabled;
 use crate::store::by_hand::DeliveryDetail;
@@ -10,7 +11,7 @@ use crate::time::UnixMs;
 
 /// Why a subscriber takes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Readiness {
     /// It takes deliveries.
     Enabled,
     /// The configuration says `enabled = false`.
@@ -31,7 +32,7 @@ pub enum Standing {
     },
 }
 
-impl Standing {
+impl Readiness {
     /// How a subscriber stands.
     #[must_use]
     pub fn of(row: &SubscriberRow) -> Self {
@@ -82,17 +83,27 @@ impl Standing {
     }
 }
 
+/// Until when a subscriber is left alone, because it fails or wants fewer requests; none where it
+/// is not.
+#[must_use]
+pub fn left_alone_until(row: &SubscriberRow, now: UnixMs) -> Option<UnixMs> {
+    let until = Pace::kept(row.pace.as_deref()).not_before();
+    Some(until).filter(|until| *until > now)
+}
+
 /// What a delivery that has not gone out waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waits {
     /// For somebody to release it.
     Release,
     /// For its subscriber.
-    Subscriber(Standing),
+    Subscriber(Readiness),
     /// For this delivery of the same person's earlier reply.
     Behind(i64),
     /// For the time of its next attempt.
     Time(UnixMs),
+    /// Until its subscriber, which fails or wants fewer requests, is sent to again.
+    Pause(UnixMs),
     /// For nothing but its turn.
     Turn,
     /// For the attempt that is under way, until then at the latest.
@@ -112,12 +123,15 @@ impl Waits {
                 return None;
             }
         }
-        let standing = Standing::of(&delivery.subscriber);
+        let readiness = Readiness::of(&delivery.subscriber);
         Some(match delivery.behind {
-            _ if standing != Standing::Enabled => Self::Subscriber(standing),
+            _ if readiness != Readiness::Enabled => Self::Subscriber(readiness),
             Some(ahead) => Self::Behind(ahead),
-            None if row.due > now => Self::Time(row.due),
-            None => Self::Turn,
+            None => match left_alone_until(&delivery.subscriber, now) {
+                Some(until) if until > row.due => Self::Pause(until),
+                _ if row.due > now => Self::Time(row.due),
+                _ => Self::Turn,
+            },
         })
     }
 
@@ -129,6 +143,7 @@ impl Waits {
             Self::Subscriber(_) => "subscriber",
             Self::Behind(_) => "behind",
             Self::Time(_) => "time",
+            Self::Pause(_) => "pause",
             Self::Turn => "turn",
             Self::Attempt(_) => "attempt",
         }
@@ -144,8 +159,8 @@ impl Waits {
                 "for somebody to release it, because the reply is suspect: replyd deliveries release"
                     .to_owned(),
             ),
-            Self::Subscriber(standing) => {
-                let why = standing.words(language).unwrap_or_default();
+            Self::Subscriber(readiness) => {
+                let why = readiness.words(language).unwrap_or_default();
                 both(
                     format!("等待订阅方恢复接收（{why}）"),
                     format!("until its subscriber takes deliveries again ({why})"),
@@ -158,6 +173,13 @@ impl Waits {
             Self::Time(due) => {
                 let due = due.beijing();
                 both(format!("等待到 {due} 再试"), format!("for its next attempt, at {due}"))
+            }
+            Self::Pause(until) => {
+                let until = until.beijing();
+                both(
+                    format!("订阅方失败或限流，暂停发送到 {until}"),
+                    format!("until {until}, when its subscriber, which fails or wants fewer requests, is sent to again"),
+                )
             }
             Self::Turn => both(
                 "已到时间，轮到即发（由运行中的服务发送）".to_owned(),
@@ -192,6 +214,7 @@ mod tests {
             disabled: None,
             failing_since: None,
             renamed_to: None,
+            pace: None,
         }
     }
 
@@ -232,11 +255,17 @@ mod tests {
         ] {
             assert_eq!(Waits::of(&delivery(state, due), NOW), expected, "{state:?}");
         }
+        let mut alone = delivery(Waiting, NOW);
+        alone.subscriber.pace = Some(r#"{"not_before_ms":1500000}"#.to_owned());
+        assert_eq!(Waits::of(&alone, NOW), Some(Waits::Pause(UnixMs(1_500_000))));
+        assert_eq!(Waits::of(&alone, UnixMs(1_500_000)), Some(Waits::Turn));
+        alone.row.due = LATER;
+        assert_eq!(Waits::of(&alone, NOW), Some(Waits::Time(LATER)));
         let mut waiting = delivery(Waiting, LATER);
         waiting.behind = Some(3);
         assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Behind(3)));
         waiting.subscriber.disabled = Some((NOW, Disabled::Gone));
-        let gone = Standing::Disabled { since: NOW, why: Disabled::Gone };
+        let gone = Readiness::Disabled { since: NOW, why: Disabled::Gone };
         assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Subscriber(gone)));
         waiting.row.state = Held;
         assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Release));
@@ -255,13 +284,13 @@ mod tests {
             (false, true, None, to(), "enabled"),
         ] {
             let row = SubscriberRow { absent, enabled, disabled, renamed_to, ..subscriber() };
-            let standing = Standing::of(&row);
-            assert_eq!(standing.as_str(), expected, "{row:?}");
+            let readiness = Readiness::of(&row);
+            assert_eq!(readiness.as_str(), expected, "{row:?}");
             for language in [Language::Zh, Language::En] {
-                assert_eq!(standing.words(language).is_none(), expected == "enabled", "{row:?}");
+                assert_eq!(readiness.words(language).is_none(), expected == "enabled", "{row:?}");
             }
         }
         let row = SubscriberRow { absent: true, renamed_to: to(), ..subscriber() };
-        assert_eq!(Standing::of(&row), Standing::Renamed { to: "erp".to_owned() });
+        assert_eq!(Readiness::of(&row), Readiness::Renamed { to: "erp".to_owned() });
     }
 }

@@ -15,8 +15,8 @@ pub mod replay;
 pub mod retention;
 pub mod slot;
 mod sqlite;
-pub mod turn;
 pub mod subscribers;
+pub mod turn;
 
 use std::path::Path;
 use std::time::Duration;

@@ -26,6 +26,8 @@ pub struct SubscriberRow {
     pub disabled: Option<(UnixMs, Disabled)>,
     /// Since when all its attempts have failed.
     pub failing_since: Option<UnixMs>,
+    /// Its pace, in the form in which it is kept.
+    pub pace: Option<String>,
     /// The name to which its deliveries are being handed on.
     pub renamed_to: Option<String>,
 }

@@ -102,7 +102,9 @@ async fn subscribers_are_listed_and_shown_without_secrets() {
     refused(&home, &["show", "nobody"], 66, "no subscriber \"nobody\"; there is crm, new, erp");
     // Disabled is said of one that is configured.
     home.write("config.toml", &configured(&gateway, &[("erp", &erp, "")]));
+    execute(&home, "UPDATE subscriber SET pace = json_object('not_before_ms', 4102444800000)");
     let erp = &json(&home, &["list"])[0];
+    assert_eq!(erp["left_alone_until"], "2100-01-01T08:00:00+08:00");
     assert_eq!(erp["state"], "disabled");
     assert_eq!(erp["why"]["en"], "since 2026-09-21 22:13:20: for days every attempt has failed");
 }

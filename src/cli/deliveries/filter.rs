@@ -4,7 +4,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::since::{Since, Until};
-use crate::event::EventType;
+use crate::event::{EventType, TEST_TYPE};
 use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::by_hand::DeliveryFilter;
@@ -67,7 +67,8 @@ fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
 }
 
 fn type_parser() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(EventType::WORDS.map(|(word, _)| word))
+    let words = EventType::WORDS.into_iter().map(|(word, _)| word);
+    PossibleValuesParser::new(words.chain([TEST_TYPE]))
 }
 
 fn mobile(text: &str) -> Result<Mobile, &'static str> {

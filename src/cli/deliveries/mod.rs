@@ -46,7 +46,7 @@ pub(super) async fn deliveries(path: &Path, arguments: &Arguments) -> Result<Exi
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     match &arguments.command {
         Command::List(arguments) => list::list(&store, arguments).await,
-        Command::Show(arguments) => show::show(&store, arguments).await,
+        Command::Show(arguments) => show::show(&config, &store, arguments).await,
         Command::Retry(arguments) => act::act(&store, Act::Retry, arguments).await,
         Command::Release(arguments) => act::act(&store, Act::Release, arguments).await,
         Command::Cancel(arguments) => act::act(&store, Act::Cancel, arguments).await,

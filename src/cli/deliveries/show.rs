@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::cli::deliveries::{as_json, from, is_due};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::language::LanguageArgument;
+use crate::cli::spoken::Spoken;
 use crate::cli::{attempt, facts, output};
 use crate::clock::Clock;
+use crate::config::{Config, Order};
 use crate::delivery::waiting::Waits;
 use crate::language::Language;
 use crate::store::Store;
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     id: i64,
     #[command(flatten)]
-    language: LanguageArgument,
+    language: Spoken,
     /// Show what was typed, too
     #[arg(long)]
     content: bool,
@@ -41,12 +42,20 @@ Examples:
   replyd deliveries show 17 --json        the facts, and both languages' words";
 
 /// Shows one delivery.
-pub(super) async fn show(store: &Store, arguments: &Arguments) -> Result<Exit, Failure> {
+pub(super) async fn show(
+    config: &Config,
+    store: &Store,
+    arguments: &Arguments,
+) -> Result<Exit, Failure> {
     let now = Clock::system().now().unix;
-    let Some(delivery) = store.delivery(arguments.id, now).await? else {
+    let Some(mut delivery) = store.delivery(arguments.id, now).await? else {
         let message = format!("replyd: there is no delivery {}", arguments.id);
         return Err(Failure::new(Exit::NotFound, message));
     };
+    let subscriber = config.subscribers.iter().find(|one| one.name == delivery.row.subscriber);
+    if subscriber.is_some_and(|subscriber| subscriber.order == Order::None) {
+        delivery.behind = None;
+    }
     let waits = Waits::of(&delivery, now);
     if arguments.json {
         output::json(&whole(&delivery, waits.as_ref(), arguments.content));
@@ -60,7 +69,9 @@ fn whole(delivery: &DeliveryDetail, waits: Option<&Waits>, content: bool) -> Val
     let waits = waits.map(|waits| {
         let (behind, until) = match waits {
             Waits::Behind(ahead) => (Some(ahead), None),
-            Waits::Time(at) | Waits::Attempt(at) => (None, Some(at.beijing().rfc3339())),
+            Waits::Time(at) | Waits::Pause(at) | Waits::Attempt(at) => {
+                (None, Some(at.beijing().rfc3339()))
+            }
             Waits::Release | Waits::Subscriber(_) | Waits::Turn => (None, None),
         };
         let facts = json!({ "for": waits.as_str(), "behind": behind, "until": until });

@@ -6,7 +6,7 @@ use crate::cli::attempt::with_words;
 use crate::cli::chosen;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{Config, SubscriberConfig};
-use crate::delivery::waiting::Standing;
+use crate::delivery::waiting::Readiness;
 use crate::language::Language;
 use crate::store::Store;
 use crate::store::subscribers::SubscriberRow;
@@ -67,20 +67,20 @@ impl Known<'_> {
     }
 
     /// How it stands; none where the store lacks it.
-    pub(super) fn standing(&self) -> Option<Standing> {
-        let standing = self.row.as_ref().map(Standing::of)?;
-        let is_renamed = matches!(standing, Standing::Renamed { .. });
-        Some(if self.config.is_none() && !is_renamed { Standing::Absent } else { standing })
+    pub(super) fn readiness(&self) -> Option<Readiness> {
+        let readiness = self.row.as_ref().map(Readiness::of)?;
+        let is_renamed = matches!(readiness, Readiness::Renamed { .. });
+        Some(if self.config.is_none() && !is_renamed { Readiness::Absent } else { readiness })
     }
 
     /// The word for how it stands.
     pub(super) fn state(&self) -> &'static str {
-        self.standing().map_or("new", |standing| standing.as_str())
+        self.readiness().map_or("new", |readiness| readiness.as_str())
     }
 
     /// Why it takes nothing; none where it does.
     pub(super) fn why(&self, language: Language) -> Option<String> {
-        match self.standing() {
+        match self.readiness() {
             None => Some(
                 language
                     .pick(
@@ -89,10 +89,10 @@ impl Known<'_> {
                     )
                     .to_owned(),
             ),
-            Some(Standing::Absent) if self.config.is_none() => Some(
+            Some(Readiness::Absent) if self.config.is_none() => Some(
                 language.pick("配置中没有它", "it is not in the configuration").to_owned(),
             ),
-            Some(standing) => standing.words(language),
+            Some(readiness) => readiness.words(language),
         }
     }
 

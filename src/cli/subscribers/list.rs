@@ -5,12 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::language::LanguageArgument;
+use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known::{self, Known};
 use crate::cli::table::{Align, Table};
 use crate::cli::{load, output};
 use crate::clock::Clock;
 use crate::config::Format;
+use crate::delivery::waiting::left_alone_until;
 use crate::store::subscribers::Backlog;
 use crate::store::{OpenMode, Store};
 use crate::time::UnixMs;
@@ -20,7 +21,7 @@ use crate::time::UnixMs;
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    language: LanguageArgument,
+    language: Spoken,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 STATE is enabled, disabled, absent (in the store, and not in the configuration) or new (in the
 configuration, and not in the store). OLDEST is the age of the oldest delivery that waits, FAILING
-for how long every attempt has failed. FORMAT is left out where it is standard.
+for how long every attempt has failed, PAUSE for how long it is left alone yet. FORMAT is left out where it is standard.
 
 Example:
   replyd subscribers list --json | jq -r 'select(.waiting > 1000).name'";
@@ -46,7 +47,7 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     }
     if arguments.json {
         for (known, backlog) in &rows {
-            output::json(&as_json(known, backlog));
+            output::json(&as_json(known, backlog, now));
         }
     } else if rows.is_empty() {
         output::talk("there is no subscriber");
@@ -57,7 +58,7 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
 }
 
 /// A subscriber as `list` and `show` give it.
-pub(super) fn as_json(known: &Known<'_>, backlog: &Backlog) -> Value {
+pub(super) fn as_json(known: &Known<'_>, backlog: &Backlog, now: UnixMs) -> Value {
     let time = |at: UnixMs| at.beijing().rfc3339();
     let row = known.row.as_ref();
     json!({
@@ -71,10 +72,11 @@ pub(super) fn as_json(known: &Known<'_>, backlog: &Backlog) -> Value {
         "failed": backlog.failed,
         "oldest_waiting_at": backlog.oldest.map(time),
         "failing_since": row.and_then(|row| row.failing_since).map(time),
+        "left_alone_until": row.and_then(|row| left_alone_until(row, now)).map(time),
     })
 }
 
-fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -> Table<10> {
+fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -> Table<11> {
     let mut table = Table::new([
         ("NAME", Align::Left),
         ("URL", Align::Left),
@@ -85,6 +87,7 @@ fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -
         ("FAILED", Align::Right),
         ("OLDEST", Align::Right),
         ("FAILING", Align::Right),
+        ("PAUSE", Align::Right),
         ("REASON", Align::Left),
     ]);
     let language = arguments.language.language();
@@ -92,6 +95,7 @@ fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -
         since.map(|since| output::short(now.since(since))).unwrap_or_default()
     };
     for (known, backlog) in rows {
+        let pause = known.row.as_ref().and_then(|row| left_alone_until(row, now));
         let format = known.config.map(|config| config.format);
         let format = format.filter(|format| *format != Format::Standard);
         table.row([
@@ -104,6 +108,7 @@ fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -
             backlog.failed.to_string(),
             age(backlog.oldest),
             age(known.row.as_ref().and_then(|row| row.failing_since)),
+            pause.map(|until| output::short(until.since(now))).unwrap_or_default(),
             known.why(language).unwrap_or_default(),
         ]);
     }

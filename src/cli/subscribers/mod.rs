@@ -6,7 +6,7 @@ mod remove;
 mod rename;
 mod secret;
 mod show;
-mod standing;
+mod switch;
 mod test;
 
 use std::path::Path;
@@ -29,9 +29,9 @@ enum Command {
     /// Send one marked test message the real way, and show the answer
     Test(test::Arguments),
     /// Let one take deliveries again
-    Enable(standing::Arguments),
+    Enable(switch::Arguments),
     /// Let one take nothing until it is enabled; its deliveries wait
-    Disable(standing::Arguments),
+    Disable(switch::Arguments),
     /// Give one another name, with all its deliveries
     Rename(rename::Arguments),
     /// Remove one that is in the configuration no more, and cancel what waits for it
@@ -46,8 +46,8 @@ pub(super) async fn subscribers(path: &Path, arguments: &Arguments) -> Result<Ex
         Command::List(arguments) => list::list(path, arguments).await,
         Command::Show(arguments) => show::show(path, arguments).await,
         Command::Test(arguments) => test::test(path, arguments).await,
-        Command::Enable(arguments) => standing::enable(path, arguments).await,
-        Command::Disable(arguments) => standing::disable(path, arguments).await,
+        Command::Enable(arguments) => switch::enable(path, arguments).await,
+        Command::Disable(arguments) => switch::disable(path, arguments).await,
         Command::Rename(arguments) => rename::rename(path, arguments).await,
         Command::Remove(arguments) => remove::remove(path, arguments).await,
         Command::Secret(arguments) => secret::secret(arguments),

@@ -5,12 +5,14 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::language::LanguageArgument;
+use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known::{self, Known};
 use crate::cli::subscribers::list;
 use crate::cli::table::{Align, Table};
 use crate::cli::{attempt, facts, load, output};
+use crate::clock::Clock;
 use crate::delivery::explain;
+use crate::delivery::waiting::left_alone_until;
 use crate::language::Language;
 use crate::store::by_hand::AttemptRow;
 use crate::store::subscribers::Backlog;
@@ -27,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    language: LanguageArgument,
+    language: Spoken,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -39,16 +41,17 @@ pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let known = known::one(&config, &store, &arguments.name).await?;
     let backlog = store.backlog(&known.name).await?;
+    let now = Clock::system().now().unix;
     let attempts = store.last_attempts(&known.name, ATTEMPTS_SHOWN).await?;
     if arguments.json {
-        output::json(&whole(&known, &backlog, &attempts));
+        output::json(&whole(&known, &backlog, &attempts, now));
     } else {
-        print(&known, &backlog, &attempts, arguments.language.language());
+        print(&known, (&backlog, &attempts), arguments.language.language(), now);
     }
     Ok(Exit::Done)
 }
 
-fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow]) -> Value {
+fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow], now: UnixMs) -> Value {
     let of_delivery = |row: &AttemptRow| {
         let mut json = attempt::as_json(row);
         if let Some(fields) = json.as_object_mut() {
@@ -60,7 +63,7 @@ fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow]) -> Value
         let pairs = config.shown().into_iter();
         pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect::<Map<_, _>>()
     });
-    let mut json = list::as_json(known, backlog);
+    let mut json = list::as_json(known, backlog, now);
     if let Some(fields) = json.as_object_mut() {
         fields.insert("configuration".to_owned(), json!(configuration));
         fields.insert("attempts".to_owned(), attempts.iter().map(of_delivery).collect());
@@ -68,7 +71,12 @@ fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow]) -> Value
     json
 }
 
-fn print(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow], language: Language) {
+fn print(
+    known: &Known<'_>,
+    (backlog, attempts): (&Backlog, &[AttemptRow]),
+    language: Language,
+    now: UnixMs,
+) {
     let name = |zh, en| language.pick(zh, en);
     let time = |at: UnixMs| at.beijing().to_string();
     let row = known.row.as_ref();
@@ -83,6 +91,10 @@ fn print(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow], language
             (name("被扣留", "held"), Some(backlog.held.to_string())),
             (name("已放弃", "failed"), Some(backlog.failed.to_string())),
             (name("持续失败自", "failing since"), row.and_then(|row| row.failing_since).map(time)),
+            (
+                name("暂停发送到", "left alone until"),
+                row.and_then(|row| left_alone_until(row, now)).map(time),
+            ),
         ],
     );
     if let Some(config) = known.config {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::language::LanguageArgument;
+use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known;
 use crate::cli::{attempt, load, output};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, SubscriberConfig};
 use crate::delivery::sender::Sender;
-use crate::delivery::waiting::Standing;
+use crate::delivery::waiting::Readiness;
 use crate::event;
 use crate::store::attempt::Next;
 use crate::store::delivery::{Claim, Trigger};
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    language: LanguageArgument,
+    language: Spoken,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -87,7 +87,7 @@ pub(super) async fn test(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     }
     if let Some((store, _)) = &recorded {
         let known = known::one(&config, store, &subscriber.name).await?;
-        if is_delivered && matches!(known.standing(), Some(Standing::Disabled { .. })) {
+        if is_delivered && matches!(known.readiness(), Some(Readiness::Disabled { .. })) {
             output::talk(&format!(
                 "it is disabled: `replyd subscribers enable {}` lets its deliveries go",
                 subscriber.name

@@ -150,10 +150,11 @@ pub(crate) fn act(
 
 /// Lets the next of the same person's deliveries go, which may wait for the one that was cancelled.
 fn let_others_go(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT subscriber, mobile, lane FROM delivery WHERE id = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT subscriber, mobile, lane FROM delivery WHERE id = ?1")?;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let (subscriber, mobile, lane): (String, Option<String>, i64) = statement.query_row([id], read)?;
+    let (subscriber, mobile, lane): (String, Option<String>, i64) =
+        statement.query_row([id], read)?;
     match mobile {
         Some(mobile) => let_next_go(connection, &subscriber, &mobile, lane, UnixMs(0)),
         None => Ok(()),

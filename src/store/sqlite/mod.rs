@@ -19,9 +19,9 @@ pub(crate) mod reads;
 pub(crate) mod replays;
 pub(crate) mod retention;
 mod schema;
-pub(crate) mod turns;
 pub(crate) mod search;
 pub(crate) mod subscribers;
+pub(crate) mod turns;
 pub(crate) mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

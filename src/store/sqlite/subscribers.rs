@@ -12,7 +12,7 @@ use crate::store::subscribers::{Backlog, Removed, Renamed, SubscriberRow, TestOf
 use crate::time::UnixMs;
 
 const COLUMNS: &str =
-    "name, enabled, absent, disabled_ms, disabled_why, failing_since_ms, renamed_to";
+    "name, enabled, absent, disabled_ms, disabled_why, failing_since_ms, renamed_to, pace";
 /// Deliveries that are handed on to another name in one act.
 const HANDED_ON_AT_ONCE: i64 = 1_000;
 /// How many attempts, of all subscribers, are looked at for one subscriber's last ones.
@@ -55,6 +55,7 @@ fn subscriber_row(row: &Row<'_>) -> rusqlite::Result<SubscriberRow> {
         disabled,
         failing_since: row.get::<_, Option<i64>>(5)?.map(UnixMs),
         renamed_to: row.get(6)?,
+        pace: row.get(7)?,
     })
 }
 
@@ -214,6 +215,10 @@ pub(crate) fn begin_rename(
     )?;
     connection
         .execute("UPDATE subscriber SET absent = 1, renamed_to = ?2 WHERE name = ?1", [old, new])?;
+    connection.execute(
+        "UPDATE replay_job_subscriber SET subscriber = ?2 WHERE subscriber = ?1",
+        [old, new],
+    )?;
     Ok(None)
 }
 
@@ -261,6 +266,9 @@ pub(crate) fn remove(
     if backlog.waiting + backlog.held > 0 {
         return Ok(Removed::Waiting(backlog.waiting + backlog.held));
     }
+    connection
+        .prepare_cached("DELETE FROM replay_job_subscriber WHERE subscriber = ?1")?
+        .execute([subscriber])?;
     let is_referred_to = connection
         .prepare_cached("SELECT 1 FROM delivery INDEXED BY delivery_made WHERE subscriber = ?1")?
         .exists([subscriber])?;

@@ -103,3 +103,27 @@ fn all_about_a_delivery_is_found_with_its_attempts_oldest_first() {
     assert_eq!((last.answer.as_slice(), last.took), (&b"no"[..], Duration::from_millis(6)));
     assert_eq!(found.subscriber.name, "crm");
 }
+
+#[test]
+fn who_waits_behind_a_cancelled_one_goes() {
+    let connection = store(&["crm"]);
+    let first = put(&connection, of(DeliveryState::Waiting));
+    let second = put(&connection, Put { created: 9, ..of(DeliveryState::Waiting) });
+    let put_off = "UPDATE delivery SET due_ms = 600000 WHERE id = ?1";
+    connection.execute(put_off, [second]).unwrap();
+    act(&connection, &[first], Act::Cancel, UnixMs(100)).unwrap();
+    assert_eq!(columns(&connection, second).2, 9);
+}
+
+#[test]
+fn one_that_has_failed_for_long_holds_nobody_back() {
+    let connection = store(&["crm"]);
+    let first = put(&connection, of(DeliveryState::Waiting));
+    let second = put(&connection, Put { created: 9, ..of(DeliveryState::Waiting) });
+    let fails = "UPDATE delivery SET failing_since_ms = 1000, due_ms = 9000000 WHERE id = ?1";
+    connection.execute(fails, [first]).unwrap();
+    let behind = |now| detail(&connection, second, UnixMs(now)).unwrap().unwrap().behind;
+    assert_eq!((behind(2_000), behind(700_000)), (Some(first), None));
+    // When it is due again it goes first.
+    assert_eq!(behind(9_000_000), Some(first));
+}

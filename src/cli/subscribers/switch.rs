@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::language::LanguageArgument;
+use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known;
 use crate::cli::table::visible;
 use crate::cli::{load, output};
 use crate::clock::Clock;
-use crate::delivery::waiting::Standing;
+use crate::delivery::waiting::Readiness;
 use crate::store::{OpenMode, Store};
 
 /// Arguments of both.
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    language: LanguageArgument,
+    language: Spoken,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -64,6 +64,6 @@ async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, 
         let why = why.map(|why| format!(": {}", visible(&why))).unwrap_or_default();
         output::data(&format!("{name} is {}{why}", known.state()));
     }
-    let is_enabled = known.standing() == Some(Standing::Enabled);
+    let is_enabled = known.readiness() == Some(Readiness::Enabled);
     Ok(if enabled && !is_enabled { Exit::Failed } else { Exit::Done })
 }
