@@ -26,7 +26,7 @@ use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, Verdict};
 use crate::store::{OpenMode, Store};
-use crate::time::format_duration;
+use crate::time::{format_duration, millis};
 
 mod replays;
 mod retention;
@@ -308,6 +308,9 @@ fn subscriber_spec(subscriber: &SubscriberConfig) -> SubscriberSpec {
         route: Route {
             accounts: subscriber.accounts.clone(),
             events: subscriber.events.clone(),
+            filter: subscriber.filter.clone(),
+            since_ms: subscriber.since.map(millis),
+            mask: subscriber.mask,
             hold_suspect: subscriber.hold_suspect,
         },
         enabled: subscriber.enabled,

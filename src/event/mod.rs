@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use as_new::as_new;
 pub use notice::{Notice, NoticeOf, notice};
-pub use reply_received::reply_received;
+pub use reply_received::{reply_received, reply_received_masked};
 pub use test::{TEST_TYPE, test};
 pub use told::Told;
 

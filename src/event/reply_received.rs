@@ -23,11 +23,23 @@ pub(super) struct ReplyReceived<'a> {
 /// The webhook's body for a reply.
 #[must_use]
 pub fn reply_received(reply: &Reply) -> String {
+    render(reply, reply.mobile.as_str())
+}
+
+/// The same for those that are not to see whole numbers: `from` is `139****5678`. The rest is the
+/// same, also what was typed, whatever numbers are in it; and the id tells a number to nobody who
+/// has not the key.
+#[must_use]
+pub fn reply_received_masked(reply: &Reply) -> String {
+    render(reply, &reply.mobile.to_string())
+}
+
+fn render(reply: &Reply, from: &str) -> String {
     let replied_at = reply.replied_at.rfc3339();
     let data = ReplyReceived {
         id: reply.id.as_str(),
         account: &reply.account,
-        from: reply.mobile.as_str(),
+        from,
         content: &reply.content,
         replied_at: &replied_at,
         gateway: &reply.gateway,
@@ -72,5 +84,7 @@ mod tests {
             reply.id
         );
         assert_eq!(reply_received(&reply), expected);
+        let masked = expected.replace(r#""from":"13912341234""#, r#""from":"139****1234""#);
+        assert_eq!(reply_received_masked(&reply), masked);
     }
 }

@@ -372,14 +372,20 @@ impl Kept {
         let first = before.plain.max(before.seen) + 1;
         for (occurrence, gateway) in (first..).zip(counted.new) {
             let reply = prepared.reply(group, occurrence, gateway);
-            let wanting =
-                known.subscribers.iter().enumerate().filter(|(_, (_, route))| route.wants(&reply));
-            let holding = wanting.clone().filter(|(_, (_, route))| route.holds(&reply));
+            let (mut subscribers, mut held, mut is_masked) = (Vec::new(), Vec::new(), false);
+            for (index, (_, route)) in known.subscribers.iter().enumerate() {
+                if route.wants(&reply, known.now) {
+                    subscribers.push(index);
+                    is_masked |= route.mask;
+                    held.extend(route.holds(&reply).then_some(index));
+                }
+            }
             self.replies.push(NewReply {
                 identity: group.identity,
                 event: event::reply_received(&reply),
-                subscribers: wanting.map(|(index, _)| index).collect(),
-                held: holding.map(|(index, _)| index).collect(),
+                masked_event: is_masked.then(|| event::reply_received_masked(&reply)),
+                subscribers,
+                held,
                 reply,
             });
         }

@@ -10,6 +10,7 @@ pub use pattern::{Expression, Glob};
 
 use crate::event::{EventType, Notice};
 use crate::reply::Reply;
+use crate::time::UnixMs;
 
 /// What a subscriber wants to be told, in the form in which the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,13 @@ pub struct Route {
     pub accounts: Vec<String>,
     /// The types of events that it is told of.
     pub events: Vec<EventType>,
+    /// Which replies it gets, by what is in them.
+    #[serde(rename = "match")]
+    pub filter: Filter,
+    /// How old a reply may be when it is kept, in milliseconds; none means any age.
+    pub since_ms: Option<i64>,
+    /// Whether it gets numbers masked.
+    pub mask: bool,
     /// Whether suspect replies wait until they are released by hand.
     pub hold_suspect: bool,
 }
@@ -26,15 +34,25 @@ pub struct Route {
 impl Default for Route {
     /// Every account's replies, suspect or not.
     fn default() -> Self {
-        Self { accounts: Vec::new(), events: vec![EventType::ReplyReceived], hold_suspect: false }
+        Self {
+            accounts: Vec::new(),
+            events: vec![EventType::ReplyReceived],
+            filter: Filter::default(),
+            since_ms: None,
+            mask: false,
+            hold_suspect: false,
+        }
     }
 }
 
 impl Route {
-    /// Whether a reply goes to this subscriber.
+    /// Whether a reply that was kept at this moment goes to this subscriber: decided the same when
+    /// it is kept and at every replay.
     #[must_use]
-    pub fn wants(&self, reply: &Reply) -> bool {
+    pub fn wants(&self, reply: &Reply, kept: UnixMs) -> bool {
         self.wants_event(EventType::ReplyReceived, Some(&reply.account))
+            && self.is_young_enough(reply, kept)
+            && self.filter.admits(reply)
     }
 
     /// Whether a reply's delivery to this subscriber waits until somebody releases it.
@@ -49,6 +67,11 @@ impl Route {
     pub fn wants_event(&self, event_type: EventType, account: Option<&str>) -> bool {
         self.events.contains(&event_type)
             && account.is_none_or(|account| self.wants_account(account))
+    }
+
+    fn is_young_enough(&self, reply: &Reply, kept: UnixMs) -> bool {
+        let age_ms = || kept.0.saturating_sub(reply.replied_at.unix_ms().0);
+        self.since_ms.is_none_or(|since_ms| age_ms() <= since_ms)
     }
 
     fn wants_account(&self, account: &str) -> bool {

@@ -225,6 +225,8 @@ pub struct Known {
     pub gaps: Vec<Gap>,
     /// What other reads by hour of the last days brought that a plain read should have.
     pub missed: Missed,
+    /// The moment at which what is decided is kept.
+    pub now: UnixMs,
     /// Every subscriber, by its name.
     pub subscribers: Vec<(String, Route)>,
 }
@@ -281,6 +283,8 @@ pub struct NewReply {
     pub identity: Identity,
     /// The body of its event.
     pub event: String,
+    /// The same for those that get numbers masked, if one of them wants it.
+    pub masked_event: Option<String>,
     /// The subscribers that want it, as indexes into those that are known.
     pub subscribers: Vec<usize>,
     /// Those among them whose delivery waits until somebody releases it.

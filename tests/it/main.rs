@@ -33,6 +33,7 @@ mod recovery;
 mod refusals;
 mod replay;
 mod replay_jobs;
+mod routes;
 mod shared;
 mod standing;
 mod subscribers;

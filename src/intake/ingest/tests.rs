@@ -6,6 +6,7 @@ use crate::gateway::client::Ending;
 use crate::route::Route;
 use crate::store::hour::{Cause, Gap, HourChange, HourRow, HourState};
 use crate::store::read::{Missed, ReadId, Standing};
+use crate::time::millis;
 
 const NOW: &str = "2026-11-22 10:30:00";
 
@@ -88,6 +89,36 @@ fn a_proven_read_makes_replies_for_those_who_want_them() {
     assert_eq!(outcome.replies[0].reply.extension.as_deref(), Some("07"));
     assert!(outcome.replies[0].event.contains(r#""content":"好""#));
     assert!(outcome.hours.is_empty() && outcome.waiting.is_none());
+}
+
+#[test]
+fn the_event_is_masked_only_for_those_who_want_the_reply_and_no_numbers() {
+    let masking = Route { mask: true, ..Route::default() };
+    let elsewhere = Route { accounts: vec!["other".to_owned()], ..masking.clone() };
+    for (second, is_masked) in [(Route::default(), false), (elsewhere, false), (masking, true)] {
+        let subscribers = [Route::default(), second].map(|route| (String::new(), route)).to_vec();
+        let known = Known { subscribers, ..Known::default() };
+        let outcome = decide(&plain(&[record("好", "106907")], Ending::Announced), &known);
+        let new = &outcome.replies[0];
+        assert_eq!(new.event, event::reply_received(&new.reply));
+        let masked = is_masked.then(|| event::reply_received_masked(&new.reply));
+        assert_eq!(new.masked_event, masked);
+    }
+}
+
+#[test]
+fn what_a_subscriber_wants_is_decided_when_it_is_kept() {
+    let body = plain(&[record("好", "1069")], Ending::Announced);
+    let replied_at = decide(&body, &Known::default()).replies[0].reply.replied_at.unix_ms();
+    let minute = Duration::from_mins(1);
+    let young = Route { since_ms: Some(millis(minute)), ..Route::default() };
+    let known = |now| {
+        let subscribers = vec![("crm".to_owned(), young.clone())];
+        Known { now, subscribers, ..Known::default() }
+    };
+    assert_eq!(decide(&body, &known(replied_at.after(minute))).replies[0].subscribers, [0]);
+    let later = decide(&body, &known(replied_at.after(minute * 2)));
+    assert!(later.replies[0].subscribers.is_empty());
 }
 
 #[test]

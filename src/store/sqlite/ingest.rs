@@ -32,11 +32,13 @@ pub(crate) fn take_in(
         return Ok(None);
     };
     let subscribers: Vec<String> = known.subscribers.iter().map(|(name, _)| name.clone()).collect();
+    let masked: Vec<bool> = known.subscribers.iter().map(|(_, route)| route.mask).collect();
     let refusals = known.refusals;
     let outcome = decide(known);
     keep_tallies(connection, &facts, &outcome)?;
     put_replies(connection, facts.read, &outcome.replies, now.unix)?;
-    put_events(connection, &outcome.replies, &subscribers, now.unix)?;
+    let receivers = subscribers.iter().zip(masked).map(|(name, masked)| Receiver { name, masked });
+    put_events(connection, &outcome.replies, &receivers.collect::<Vec<_>>(), now.unix)?;
     keep_hours(connection, &facts, &outcome.hours)?;
     keep_events(connection, &outcome.events, &subscribers, now.unix)?;
     match source {
@@ -188,17 +190,24 @@ fn put_replies(
     Ok(())
 }
 
+/// A subscriber, and which of an event's bodies it gets.
+#[derive(Clone, Copy)]
+struct Receiver<'a> {
+    name: &'a str,
+    masked: bool,
+}
+
 /// Puts the replies' events, and each to those who want it.
 fn put_events(
     connection: &Connection,
     replies: &[NewReply],
-    subscribers: &[String],
+    receivers: &[Receiver<'_>],
     now: UnixMs,
 ) -> Result<(), StoreError> {
     let mut put = connection.prepare_cached(
-        "INSERT INTO event (id, type, body, mobile, replied_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO event (id, type, body, mobile, replied_at, masked_body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let mut waiting = vec![Vec::new(); subscribers.len()];
+    let mut waiting = vec![Vec::new(); receivers.len()];
     let mut held = waiting.clone();
     for new in replies {
         let event_type = EventType::ReplyReceived.as_str();
@@ -208,6 +217,7 @@ fn put_events(
             new.event,
             new.reply.mobile.as_str(),
             new.reply.replied_at.unix_seconds(),
+            new.masked_event,
         ])?;
         for index in &new.subscribers {
             let events = if new.held.contains(index) { &mut held } else { &mut waiting };
@@ -217,8 +227,8 @@ fn put_events(
         }
     }
     for (events, state) in [(&waiting, DeliveryState::Waiting), (&held, DeliveryState::Held)] {
-        for (subscriber, events) in subscribers.iter().zip(events) {
-            put_deliveries(connection, subscriber, events, state, now)?;
+        for (receiver, events) in receivers.iter().zip(events) {
+            put_deliveries(connection, *receiver, events, state, now)?;
         }
     }
     Ok(())
@@ -228,7 +238,7 @@ fn put_events(
 /// set up once, not for each.
 fn put_deliveries(
     connection: &Connection,
-    subscriber: &str,
+    receiver: Receiver<'_>,
     events: &[i64],
     state: DeliveryState,
     now: UnixMs,
@@ -239,11 +249,11 @@ fn put_deliveries(
     let events = serde_json::to_string(events).map_err(conversion)?;
     connection
         .prepare_cached(
-            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at)
-             SELECT ?1, value, 'auto', ?4, ?3, ?3, mobile, replied_at
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at, masked)
+             SELECT ?1, value, 'auto', ?4, ?3, ?3, mobile, replied_at, ?5
              FROM json_each(?2) CROSS JOIN event ON event.seq = value",
         )?
-        .execute(params![subscriber, events, now.0, state.as_str()])?;
+        .execute(params![receiver.name, events, now.0, state.as_str(), receiver.masked])?;
     Ok(())
 }
 
@@ -341,7 +351,9 @@ pub(super) fn keep_events(
             .execute(params![event.id, event.event_type.as_str(), event.body])?;
         let seq = connection.last_insert_rowid();
         for name in event.subscribers.iter().filter_map(|index| subscribers.get(*index)) {
-            put_deliveries(connection, name, &[seq], DeliveryState::Waiting, now)?;
+            // It has no number in it.
+            let receiver = Receiver { name, masked: false };
+            put_deliveries(connection, receiver, &[seq], DeliveryState::Waiting, now)?;
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ pub(super) fn answer(
     questions: &Questions,
     now: UnixMs,
 ) -> Result<Known, StoreError> {
-    let mut known = Known { subscribers: routes(connection)?, ..Known::default() };
+    let mut known = Known { now, subscribers: routes(connection)?, ..Known::default() };
     known.tallies = tallies(connection, &questions.identities)?;
     if let Some(gateway) = &questions.gateway {
         known.gateway_known = connection

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params};
 
-use crate::event::{EventType, as_new};
+use crate::event::{EventType, as_new, reply_received_masked};
 use crate::reply::{Mobile, Reply, ReplyId, Suspicion};
 use crate::route::Route;
 use crate::store::delivery::DeliveryState;
@@ -30,14 +30,24 @@ struct Kept {
     seq: i64,
     reply: Reply,
     read: ReadId,
+    /// When it was kept.
+    at: UnixMs,
     /// The number of its event.
     event: Option<i64>,
+}
+
+/// What a subscriber is told of a piece.
+struct Chosen {
+    name: String,
+    /// Whether it gets numbers masked.
+    masked: bool,
+    places: Vec<usize>,
 }
 
 /// What a piece chose: for each subscriber, by their order, the places of its replies.
 struct Piece {
     replies: Vec<Kept>,
-    subscribers: Vec<(String, Vec<usize>)>,
+    subscribers: Vec<Chosen>,
     /// Where the next one begins; none where this was the last.
     next: Option<Cursor>,
 }
@@ -85,7 +95,7 @@ pub(crate) fn look(
 ) -> Result<Looked, StoreError> {
     let cursor = cursor.unwrap_or_else(|| start(request));
     let piece = choose(connection, request, extent.newest, &cursor)?;
-    let count = |(name, chosen): (String, Vec<usize>)| (name, chosen.len());
+    let count = |chosen: Chosen| (chosen.name, chosen.places.len());
     Ok(Looked {
         replies: piece.replies.len(),
         deliveries: piece.subscribers.into_iter().map(count).collect(),
@@ -106,8 +116,8 @@ fn choose(
     let replies = replies_behind(connection, request, newest, cursor, limit)?;
     let mut subscribers = Vec::with_capacity(routes.len());
     for (name, route) in routes {
-        let chosen = chosen(connection, request, (&name, &route), &replies)?;
-        subscribers.push((name, chosen));
+        let places = chosen(connection, request, (&name, &route), &replies)?;
+        subscribers.push(Chosen { name, masked: route.mask, places });
     }
     let next = replies.last().filter(|_| replies.len() == limit).map(|last| Cursor {
         replied_at: last.reply.replied_at.unix_seconds(),
@@ -126,7 +136,7 @@ fn chosen(
 ) -> Result<Vec<usize>, StoreError> {
     let mut chosen = Vec::new();
     for (place, kept) in replies.iter().enumerate() {
-        if kept.event.is_none() || !route.wants(&kept.reply) {
+        if kept.event.is_none() || !route.wants(&kept.reply, kept.at) {
             continue;
         }
         let is_chosen = !request.looks_back()
@@ -161,7 +171,7 @@ fn states(
 /// Replies in the order of the index, which holds all that the order and the conditions need.
 const REPLIES_BEHIND: &str =
     "SELECT reply.seq, reply.id, account, reply.mobile, content, content_raw, reply.replied_at, gateway, occurrence,
-            suspect, extension, read_id, event.seq
+            suspect, extension, read_id, event.seq, kept_ms
      FROM reply INDEXED BY reply_time LEFT JOIN event ON event.id = reply.id
      WHERE (reply.replied_at, account, reply.seq) > (?1, ?2, ?3) AND reply.replied_at <= ?4
          AND (?5 IS NULL OR account = ?5) AND reply.seq <= ?6
@@ -209,6 +219,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         },
         read: ReadId(row.get(11)?),
         event: row.get(12)?,
+        at: UnixMs(row.get(13)?),
     })
 }
 
@@ -220,18 +231,34 @@ fn make(
     now: UnixMs,
 ) -> Result<Vec<(String, usize)>, StoreError> {
     let mut deliver = connection.prepare_cached(
-        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, lane, mobile, replied_at)
-         SELECT ?1, value, 'replay', 'waiting', ?3, ?3, 1, mobile, replied_at
+        "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, lane, mobile, replied_at,
+                               masked)
+         SELECT ?1, value, 'replay', 'waiting', ?3, ?3, 1, mobile, replied_at, ?4
          FROM json_each(?2) CROSS JOIN event ON event.seq = value",
     )?;
     let mut made = Vec::with_capacity(piece.subscribers.len());
-    for (name, chosen) in &piece.subscribers {
+    for Chosen { name, masked, places } in &piece.subscribers {
         let of = |place: &usize| events.get(*place).copied().flatten();
-        let seqs: Vec<i64> = chosen.iter().filter_map(of).collect();
+        let seqs: Vec<i64> = places.iter().filter_map(of).collect();
         let seqs = serde_json::to_string(&seqs).map_err(conversion)?;
-        made.push((name.clone(), deliver.execute(params![name, seqs, now.0])?));
+        made.push((name.clone(), deliver.execute(params![name, seqs, now.0, masked])?));
     }
     Ok(made)
+}
+
+/// Renders the events of a piece for those that get numbers masked, where nobody wanted that before.
+fn keep_masked(connection: &Connection, piece: &Piece) -> Result<(), StoreError> {
+    let mut missing =
+        connection.prepare_cached("SELECT 1 FROM event WHERE seq = ?1 AND masked_body IS NULL")?;
+    let mut put = connection.prepare_cached("UPDATE event SET masked_body = ?2 WHERE seq = ?1")?;
+    for chosen in piece.subscribers.iter().filter(|chosen| chosen.masked) {
+        for kept in chosen.places.iter().filter_map(|place| piece.replies.get(*place)) {
+            if missing.exists([kept.event])? {
+                put.execute(params![kept.event, reply_received_masked(&kept.reply)])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The events by which a piece's replies are told under the ids that they have.
@@ -254,7 +281,7 @@ fn events_as_new(
     )?;
     let mut events = vec![None; piece.replies.len()];
     let told: BTreeSet<usize> =
-        piece.subscribers.iter().flat_map(|(_, chosen)| chosen).copied().collect();
+        piece.subscribers.iter().flat_map(|chosen| &chosen.places).copied().collect();
     for (place, kept) in piece.replies.iter().enumerate().filter(|(place, _)| told.contains(place))
     {
         let Some(event) = kept.event else { continue };

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{events_as_new, events_as_they_are};
+use super::{events_as_new, events_as_they_are, keep_masked};
 use crate::store::error::StoreError;
 use crate::store::read::ReadId;
 use crate::store::replay::{
@@ -75,6 +75,7 @@ pub(crate) fn advance(
         return Ok(Some(Advance::Elsewhere(job)));
     };
     let piece = super::choose(connection, &job.request, course.newest, &course.cursor)?;
+    keep_masked(connection, &piece)?;
     let events = match job.request.as_new {
         true => events_as_new(connection, &piece, (id, job.created))?,
         false => events_as_they_are(&piece),
