@@ -34,6 +34,7 @@ mod refusals;
 mod replay;
 mod replay_jobs;
 mod routes;
+mod schemas;
 mod shared;
 mod standing;
 mod subscribers;

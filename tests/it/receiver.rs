@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::{any, post};
 use standardwebhooks::Webhook as Library;
 
+use crate::schemas::violation;
 use crate::support::{subscriber, until};
 
 /// One webhook as it came in.
@@ -51,6 +52,8 @@ impl Webhook {
 pub(crate) struct Receiver {
     pub(crate) url: String,
     webhooks: Arc<Mutex<Vec<Webhook>>>,
+    /// What of them is not as the schemas say.
+    violations: Arc<Mutex<Vec<String>>>,
     answers: Arc<Mutex<Vec<StatusCode>>>,
     /// What failures ask for, where they ask for anything.
     retry_after: Arc<Mutex<Option<HeaderValue>>>,
@@ -71,6 +74,7 @@ impl Receiver {
         let receiver = Self {
             url,
             webhooks: Arc::default(),
+            violations: Arc::default(),
             answers: Arc::default(),
             retry_after: Arc::default(),
             header: Arc::default(),
@@ -125,7 +129,9 @@ impl Receiver {
         subscriber(name, &self.url, "allow_private = true")
     }
 
+    /// Every webhook so far, each of which must be as the schema of its type says.
     pub(crate) fn webhooks(&self) -> Vec<Webhook> {
+        assert_eq!(*self.violations.lock().unwrap(), [""; 0]);
         self.webhooks.lock().unwrap().clone()
     }
 
@@ -150,7 +156,12 @@ async fn receive(
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let at_once = receiver.at_once.fetch_add(1, Ordering::Relaxed) + 1;
     receiver.most_at_once.fetch_max(at_once, Ordering::Relaxed);
-    receiver.webhooks.lock().unwrap().push(Webhook { headers, body });
+    let webhook = Webhook { headers, body };
+    // A test of a subscriber is no event: nobody can ask for its type.
+    if webhook.headers.get("replyd-trigger").is_none_or(|trigger| trigger != "test") {
+        receiver.violations.lock().unwrap().extend(violation(&webhook.body));
+    }
+    receiver.webhooks.lock().unwrap().push(webhook);
     let takes = *receiver.takes.lock().unwrap();
     if !takes.is_zero() {
         tokio::time::sleep(takes).await;
