@@ -184,7 +184,7 @@ fn read<'d>(
     let server = server(top.section("server", "[server]"));
     let log = log(top.section("log", "[log]"));
     let (accounts, names) = account::read_all(&mut top, &vault);
-    let subscribers = subscriber::read_all(&mut top, &names, &vault);
+    let subscribers = subscriber::read_all(&mut top, (&accounts, &names), &vault);
     top.finish();
     Some(Config { path: path.to_owned(), store, server: server?, log, accounts, subscribers })
 }

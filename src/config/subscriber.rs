@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use toml::de::DeValue;
 use url::Url;
 
+use super::account::AccountConfig;
 use super::address::is_inside;
 use super::names::{self, Names};
 use super::rate::RateLimit;
@@ -144,17 +145,20 @@ impl fmt::Debug for SubscriberConfig {
     }
 }
 
-/// Reads every subscriber. `accounts` are the names that one may choose from.
+/// Reads every subscriber. `accounts` are those that one may choose from, with all their names.
 pub(super) fn read_all(
     top: &mut Section<'_, '_>,
-    accounts: &Names,
+    (accounts, account_names): (&[AccountConfig], &Names),
     vault: &Vault<'_>,
 ) -> Vec<SubscriberConfig> {
     let mut names = Names::default();
     let tables = top.tables("subscriber");
     let read = |(number, table)| {
         let mut section = top.item(KIND, number, table);
-        let subscriber = read(&mut section, &mut names, accounts, vault);
+        let subscriber = read(&mut section, &mut names, account_names, vault);
+        if let Some(subscriber) = &subscriber {
+            extension_is_possible(&mut section, subscriber, accounts);
+        }
         section.finish();
         subscriber
     };
@@ -288,6 +292,27 @@ fn known_accounts(section: &mut Section<'_, '_>, known: &Names) -> Vec<String> {
         name
     };
     found.into_iter().map(keep).collect()
+}
+
+/// A match by extension, where no account has a number that an extension could follow, would keep
+/// every reply from the subscriber.
+fn extension_is_possible(
+    section: &mut Section<'_, '_>,
+    subscriber: &SubscriberConfig,
+    accounts: &[AccountConfig],
+) {
+    let is_of = |account: &&AccountConfig| {
+        subscriber.accounts.is_empty() || subscriber.accounts.contains(&account.name)
+    };
+    let mut of_it = accounts.iter().filter(is_of).peekable();
+    // Where an account could not be read, that is told.
+    let is_known = of_it.peek().is_some();
+    if !subscriber.filter.extension.is_empty() && is_known && of_it.all(|it| it.number.is_none()) {
+        section.wrong(
+            "match",
+            "asks for an extension, but none of its accounts has a number that one could follow",
+        );
+    }
 }
 
 fn stranger(item: &Value<'_>, name: &str, known: &Names) -> Fault {

@@ -187,6 +187,7 @@ fn every_key_can_be_set() {
         uid = "1"
         password_md5 = "FA246D0262C3925617B0C72BB20EEB1D"
         min_interval = "1s"
+        number = "1069"
         [[subscriber]]
         name = "crm"
         url = "http://10.0.0.1:8080/hook?key=1"
@@ -216,7 +217,7 @@ RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones:
 1200s 1ms PROXY1 Some("1068") Utf8 0ns
 Hour Hourly
 "sim" http://127.0.0.1:9/ "1" fa246d0262c3925617b0c72bb20eeb1d SPREAD
-1s 300s None None Gbk 86400s
+1s 300s None Some("1069") Gbk 86400s
 Plain Nightly
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] Standard ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]

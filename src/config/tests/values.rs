@@ -259,6 +259,10 @@ fn of_subscribers() {
             "29: subscriber \"crm\": match.gateway[1]: must be a pattern of 1 to 64 characters like 139* or *00?",
         ),
         (
+            "match = { extension = \"8?\" }",
+            "9: subscriber \"crm\": match: asks for an extension, but none of its accounts has a number that one could follow",
+        ),
+        (
             "match = { extension = 8 }",
             "23: subscriber \"crm\": match.extension: must be a string, not a whole number",
         ),
