@@ -111,7 +111,8 @@ impl Stage {
         let found = self.command(example.runtime, 0).output();
         if !found.is_ok_and(|output| output.status.success()) {
             // Past the capture of the test's output: whoever reads the run is to see it.
-            let skipped = format!("{} is skipped: {} is not here\n", example.name, example.run[0]);
+            let skipped =
+                format!("{} is skipped: {} is not here\n", example.name, example.runtime[0]);
             std::io::stderr().write_all(skipped.as_bytes()).unwrap();
             return false;
         }
