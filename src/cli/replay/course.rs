@@ -1,5 +1,7 @@
 //! A replay's course: looked at or carried out piece by piece, with its progress shown.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{Exit, Failure};
@@ -10,6 +12,9 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::replay::{Advance, REPLAY_REST, ReplayJob, ReplayLease, ReplayRequest};
+
+/// How often a replay is looked at that somebody else carries out.
+const WATCH_REST: Duration = Duration::from_millis(250);
 
 /// Carries requests out, one after the other, and sums up what they come to.
 pub(super) struct Course<'a> {
@@ -96,8 +101,8 @@ impl Course<'_> {
                 }
             };
             progress.at(job.looked_at);
-            let rest = self.clock.sleep(REPLAY_REST);
-            if stop.run_until_cancelled(rest).await.is_none() {
+            let rest = if lease.is_some() { REPLAY_REST } else { WATCH_REST };
+            if stop.run_until_cancelled(self.clock.sleep(rest)).await.is_none() {
                 if let Some(lease) = lease {
                     self.store.leave_replay(lease, self.clock.now().unix).await?;
                 }
