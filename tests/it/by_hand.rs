@@ -162,7 +162,9 @@ async fn deliveries_are_found_by_all_that_is_known_of_them() {
     // On 80 columns, with names that are not too long.
     let table = ends(&home, &["deliveries", "list"], 0);
     assert!(table.lines().all(|line| line.len() <= 80), "{table}");
-    assert!(table.contains("waiting") && table.contains(" 1h  139****0002"), "{table}");
+    // Either may have been the one that failed.
+    let waiting = table.lines().find(|line| line.contains("waiting")).unwrap();
+    assert!(waiting.contains(" 1h  139****000"), "{table}");
 }
 
 /// A home whose one delivery was given up after two attempts.

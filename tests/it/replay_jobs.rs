@@ -38,7 +38,10 @@ async fn stage(replies: usize) -> Stage {
          SELECT printf('rpl_%032x', x), x, 1, 'main', printf('139%08d', x), 1211860800 + x / 2, 'a', '1069', 1, 0 FROM n;
          INSERT INTO event (id, type, body, mobile, replied_at)
          SELECT id, 'reply.received', json_object('type', 'reply.received', 'timestamp', '2008-05-27T12:00:00+08:00',
-             'data', json_object('id', id, 'account', account, 'from', mobile, 'content', content)), mobile, replied_at
+             'data', json_object('id', id, 'account', account, 'from', mobile, 'content', content,
+                 'replied_at', '2008-05-27T12:00:00+08:00', 'gateway', gateway, 'occurrence', occurrence,
+                 'lossy', json('false'), 'suspect', NULL, 'extension', NULL, 'in_reply_to', NULL)),
+             mobile, replied_at
          FROM reply;"
     );
     execute(&home, &rows.replace("x, 1, 'main'", "CAST(x AS BLOB), 1, 'main'"));
