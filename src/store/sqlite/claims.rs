@@ -210,7 +210,7 @@ impl Lane<'_> {
         let claim = self
             .connection
             .prepare_cached(
-                "SELECT delivery.id, lease + 1, event.id, iif(masked, coalesce(masked_body, body), body), trigger,
+                "SELECT delivery.id, lease + 1, event.id, iif(masked, masked_body, body), trigger,
                         max(coalesce(released_ms, created_ms), ?2), attempts + 1
                  FROM delivery JOIN event ON event.seq = event_seq WHERE delivery.id = ?1",
             )?
