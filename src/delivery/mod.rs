@@ -6,7 +6,7 @@
 //! addresses may be reached, `channel` is the way to them, [`sender`] makes one attempt, and
 //! [`worker`] carries out. Nothing here knows of gateways.
 
-mod channel;
+pub mod channel;
 mod desk;
 pub mod diagnosis;
 pub mod explain;

@@ -417,6 +417,12 @@ impl Store {
         self.engine.write(move |connection| purge::drop_chunk(connection, &chunk)).await
     }
 
+    /// How many transactions this process has written.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.engine.commits()
+    }
+
     /// Whether whoever had the store before was killed, or still has it.
     #[must_use]
     pub fn was_left_open(&self) -> bool {

@@ -42,25 +42,26 @@ const USER_AGENT: HeaderValue =
 
 /// What one request came to.
 #[derive(Default)]
-pub(super) struct Exchange {
+pub struct Exchange {
     /// The address that was reached, or else the one that was tried last. Through an HTTP proxy
     /// it is the proxy's.
-    pub(super) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
     /// How long its parts took, as far as it came.
-    pub(super) timings: Timings,
-    pub(super) http_status: Option<u16>,
+    pub timings: Timings,
+    /// The answer's status.
+    pub http_status: Option<u16>,
     /// The header `Retry-After`, as it came.
-    pub(super) retry_after: Option<String>,
+    pub retry_after: Option<String>,
     /// The header `webhook-delivery`, as it came.
-    pub(super) webhook_delivery: Option<String>,
+    pub webhook_delivery: Option<String>,
     /// The first of the answer's body.
-    pub(super) answer: Vec<u8>,
+    pub answer: Vec<u8>,
     /// Why there is no answer.
-    pub(super) trouble: Option<Trouble>,
+    pub trouble: Option<Trouble>,
 }
 
 /// The way to one subscriber's server, with the connections to it that are kept.
-pub(super) struct Channel {
+pub struct Channel {
     connector: Connector,
     pool: Arc<Pool>,
     uri: Uri,
@@ -75,7 +76,7 @@ impl Channel {
     ///
     /// # Errors
     /// When the URL or the system's roots of trust cannot be used.
-    pub(super) fn new(config: &SubscriberConfig) -> Result<Self, String> {
+    pub fn new(config: &SubscriberConfig) -> Result<Self, String> {
         let tls = (config.url.scheme() == "https").then(crate::tls::client_config).transpose();
         let tls = tls.map_err(|error| root(&error))?;
         Self::with(config, tls.map(Arc::new), Arc::new(System))
@@ -113,7 +114,7 @@ impl Channel {
 
     /// Posts a body, and reads the first of the answer. Everything together takes no longer than
     /// `limit`. An answer whose head came in time counts, whatever becomes of its body.
-    pub(super) async fn post(
+    pub async fn post(
         &self,
         headers: impl IntoIterator<Item = (&'static str, String)>,
         body: impl Into<Bytes>,

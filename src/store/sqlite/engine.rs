@@ -4,6 +4,7 @@
 //! disk. An act's caller is answered only after the commit: what it was told is on disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct Engine {
     acts: Arc<Mutex<Option<mpsc::Sender<Act>>>>,
     writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
     was_left_open: bool,
+    /// Transactions that were committed.
+    commits: Arc<AtomicU64>,
     /// Held while the file is checked.
     checking: Arc<tokio::sync::Mutex<()>>,
     readers: Arc<Mutex<Vec<Connection>>>,
@@ -71,15 +74,20 @@ impl Engine {
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         schema::bring_up_to_date(&mut connection).map_err(|error| error.at(path))?;
         let (acts, queue) = mpsc::channel(QUEUE_MAX);
+        let commits = Arc::<AtomicU64>::default();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_groups(&connection, queue))
+            .spawn({
+                let commits = Arc::clone(&commits);
+                move || write_groups(&connection, queue, &commits)
+            })
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
             acts: Arc::new(Mutex::new(Some(acts))),
             writer: Arc::new(Mutex::new(Some(writer))),
             was_left_open,
+            commits,
             checking: Arc::default(),
             readers: Arc::default(),
             watcher: Arc::default(),
@@ -101,6 +109,7 @@ impl Engine {
             acts: Arc::default(),
             writer: Arc::default(),
             was_left_open: false,
+            commits: Arc::default(),
             checking: Arc::default(),
             readers: Arc::default(),
             watcher: Arc::default(),
@@ -118,6 +127,11 @@ impl Engine {
         let done = act(&connection);
         connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         done
+    }
+
+    /// How many groups of acts were written.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Where the file is.
@@ -258,7 +272,7 @@ fn outcome<T>(
 }
 
 /// The writer's thread: takes what waits, commits it as one, answers, until every handle is gone.
-fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>) {
+fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>, commits: &AtomicU64) {
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP_MAX
@@ -267,6 +281,7 @@ fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>) {
             group.push(next);
         }
         write_group(connection, group);
+        commits.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,209 @@
+//! How fast replies are delivered, against what the same HTTP client can do with nothing else.
+//!
+//! `cargo bench --bench delivery` takes in answers of 100,000 replies and delivers each to one and
+//! to five subscribers the whole way: claimed, signed, posted over kept connections to a receiver
+//! of its own process, recorded and synced. In the same run the ceiling: the same client posts the
+//! same bodies to the same receiver. `-- --grown` adds the cost of a delivery with a thousand and
+//! with a million replies stored, `-- --backlog` a million deliveries that wait for a dead
+//! subscriber, `-- --replies N` takes another number. Without `--bench`, as by `cargo test --benches`, it is a small run.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark measures with the machine's clock, prints, and stops at what it does not expect"
+)]
+
+use std::time::{Duration, Instant};
+
+#[path = "intake/process.rs"]
+mod process;
+#[path = "delivery/product.rs"]
+mod product;
+#[path = "delivery/receiver.rs"]
+mod receiver;
+
+use product::{Product, ceiling};
+use receiver::Receiver;
+
+const REPLIES: usize = 100_000;
+const SMALL: usize = 500;
+/// A store that has lived for years, and one that has not.
+const GROWN: [usize; 2] = [1_000, 1_000_000];
+const BACKLOG: usize = 1_000_000;
+/// Odd, so that the median is one that was measured.
+const ROUNDS: usize = 3;
+
+/// What delivering took.
+#[derive(Clone, Copy)]
+struct Took {
+    clock: Duration,
+    processor: Duration,
+    deliveries: usize,
+    commits: u64,
+}
+
+impl Took {
+    fn rate(&self) -> f64 {
+        self.deliveries as f64 / self.clock.as_secs_f64()
+    }
+
+    fn micros(&self) -> f64 {
+        self.processor.as_secs_f64() * 1e6 / self.deliveries as f64
+    }
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == receiver::ROLE) {
+        return receiver::serve();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(measure());
+}
+
+async fn measure() {
+    let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
+    // Cargo says `--bench` when the figures are asked for.
+    if !asked("--bench") {
+        let receiver = Receiver::start();
+        for subscribers in [1, 5] {
+            let took = deliver(SMALL, subscribers, 8, &receiver).await;
+            assert_eq!(took.deliveries, SMALL * subscribers);
+        }
+        latency(20, &receiver).await;
+        return;
+    }
+    let replies = number("--replies").unwrap_or(REPLIES);
+    println!(
+        "| deliveries | concurrency | rate | ceiling | part | processor time each | of the ceiling's | commits each |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let receiver = Receiver::start();
+    for (subscribers, concurrency) in [(1, 8), (5, 8), (1, 64)] {
+        let mut pairs = Vec::new();
+        for _ in 0..ROUNDS {
+            let took = deliver(replies, subscribers, concurrency, &receiver).await;
+            pairs.push((took, post(replies, subscribers, concurrency, &receiver).await));
+        }
+        pairs.sort_by(|(one, top), (other, other_top)| {
+            (one.rate() / top.rate()).total_cmp(&(other.rate() / other_top.rate()))
+        });
+        let (took, top) = pairs[ROUNDS / 2];
+        println!(
+            "| {replies} to {subscribers} | {concurrency} | {:.0}/s | {:.0}/s | {:.2} | {:.0} µs | {:.2} | {:.3} |",
+            took.rate(),
+            top.rate(),
+            took.rate() / top.rate(),
+            took.micros(),
+            took.micros() / top.micros(),
+            took.commits as f64 / took.deliveries as f64
+        );
+    }
+    latency(200, &receiver).await;
+    if asked("--grown") {
+        grown(&receiver).await;
+    }
+    if asked("--backlog") {
+        backlog(&receiver).await;
+    }
+}
+
+fn number(flag: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != flag);
+    arguments.nth(1).map(|number| number.parse().unwrap())
+}
+
+/// Delivers so many replies to each of so many subscribers.
+async fn deliver(
+    replies: usize,
+    subscribers: usize,
+    concurrency: usize,
+    receiver: &Receiver,
+) -> Took {
+    let product = Product::new(subscribers, concurrency, &receiver.url()).await;
+    product.arrive(replies).await;
+    time(&product, replies * subscribers).await
+}
+
+async fn time(product: &Product, deliveries: usize) -> Took {
+    let (commits, busy, started) = (product.commits(), process::busy(), Instant::now());
+    let workers = product.work();
+    product.until_delivered().await;
+    let took = Took {
+        clock: started.elapsed(),
+        processor: process::busy() - busy,
+        deliveries,
+        commits: product.commits() - commits,
+    };
+    workers.stop().await;
+    took
+}
+
+/// The ceiling: the same client posts as many bodies to the same receiver.
+async fn post(replies: usize, subscribers: usize, concurrency: usize, receiver: &Receiver) -> Took {
+    let bodies = Product::bodies(replies).await;
+    let (busy, started) = (process::busy(), Instant::now());
+    ceiling(&bodies, subscribers, concurrency, &receiver.url()).await;
+    Took {
+        clock: started.elapsed(),
+        processor: process::busy() - busy,
+        deliveries: replies * subscribers,
+        commits: 0,
+    }
+}
+
+/// How long a single reply takes from the commit that made its delivery to the receiver.
+async fn latency(times: usize, receiver: &Receiver) {
+    let product = Product::new(1, 8, &receiver.url()).await;
+    let workers = product.work();
+    let mut took = Vec::new();
+    for _ in 0..times {
+        // It is kept, and its delivery made, when this returns.
+        product.arrive(1).await;
+        let made = Instant::now();
+        product.until_delivered().await;
+        took.push(made.elapsed());
+    }
+    workers.stop().await;
+    took.sort();
+    println!(
+        "\nfrom the commit that made it until it is delivered and recorded, one at a time: median {:.1} ms, 95 of 100 within {:.1} ms",
+        took[times / 2].as_secs_f64() * 1e3,
+        took[times * 95 / 100].as_secs_f64() * 1e3
+    );
+}
+
+/// The processor time of a delivery with few and with many replies stored.
+async fn grown(receiver: &Receiver) {
+    let mut micros = Vec::new();
+    for stored in GROWN {
+        let product = Product::new(1, 8, &receiver.url()).await;
+        product.fill(stored).await;
+        product.arrive(REPLIES / 5).await;
+        let took = time(&product, REPLIES / 5).await;
+        println!("with {stored} replies stored: {:.0} µs of processor time each", took.micros());
+        micros.push(took.micros());
+    }
+    println!("so many times as much with the larger store: {:.2}", micros[1] / micros[0]);
+}
+
+/// What a million deliveries for a dead subscriber cost the others.
+async fn backlog(receiver: &Receiver) {
+    let mut rates = Vec::new();
+    for waiting in [0, BACKLOG] {
+        let product = Product::new(1, 8, &receiver.url()).await;
+        product.dead_backlog(waiting).await;
+        product.arrive(REPLIES / 5).await;
+        let before = process::reset_peak();
+        let took = time(&product, REPLIES / 5).await;
+        let grew = process::peak().saturating_sub(before) / (1024 * 1024);
+        println!(
+            "{waiting} deliveries wait for a dead subscriber: {:.0}/s to the other, {grew} MiB more",
+            took.rate()
+        );
+        rates.push(took.rate());
+    }
+    println!("of its rate without them: {:.2}", rates[1] / rates[0]);
+}

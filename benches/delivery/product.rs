@@ -1,0 +1,249 @@
+//! The product's own way: a store on disk, answers taken in, and a worker for each subscriber.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use replyd::clock::Clock;
+use replyd::config::{Config, Secrets, SubscriberConfig};
+use replyd::delivery::channel::Channel;
+use replyd::delivery::worker::Worker;
+use replyd::gateway::charset::Charset;
+use replyd::gateway::client::{Ending, Received};
+use replyd::intake::take_in::TakeIn;
+use replyd::reply::IdKey;
+use replyd::route::Route;
+use replyd::store::delivery::SubscriberSpec;
+use replyd::store::read::{AccountSettings, AccountSpec, Begin, ReadRequest};
+use replyd::store::{OpenMode, Store};
+use replyd::time::{BeijingTime, UnixMs};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const INTERVAL: Duration = Duration::from_mins(10);
+const ACCOUNT: &str = "main";
+/// The dead subscriber's name.
+const DEAD: &str = "dead";
+/// Replies of one answer.
+const ANSWER: usize = 20_000;
+/// The first reply's second: 2026-11-01 00:00:00 in Beijing.
+const FIRST: i64 = 1_793_462_400;
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A service's store, and the subscribers to which it delivers.
+pub(crate) struct Product {
+    folder: tempfile::TempDir,
+    store: Store,
+    clock: Clock,
+    subscribers: Vec<SubscriberConfig>,
+    arrived: AtomicUsize,
+}
+
+/// Workers that deliver until they are stopped.
+pub(crate) struct Workers {
+    running: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Workers {
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+fn configured(count: usize, concurrency: usize, url: &str) -> Vec<SubscriberConfig> {
+    let mut text =
+        "[[account]]\nname = \"main\"\nbase_url = \"http://127.0.0.1:9\"\nuid = \"9999\"\n\
+                    password_md5 = \"fa246d0262c3925617b0c72bb20eeb1d\"\n"
+            .to_owned();
+    for number in 0..count {
+        text += &format!(
+            "[[subscriber]]\nname = \"crm-{number}\"\nurl = \"{url}\"\nallow_private = true\n\
+             secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nconcurrency = {concurrency}\n"
+        );
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Config::load(file.path(), Secrets::Read).unwrap().subscribers
+}
+
+impl Product {
+    /// A fresh store that knows one account and so many subscribers.
+    pub(crate) async fn new(subscribers: usize, concurrency: usize, url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("replyd.db"), OpenMode::Create).unwrap();
+        let subscribers = configured(subscribers, concurrency, url);
+        let product = Self {
+            folder,
+            store,
+            clock: Clock::system(),
+            subscribers,
+            arrived: AtomicUsize::new(0),
+        };
+        product.configure(&[]).await;
+        product
+    }
+
+    async fn configure(&self, further: &[&str]) {
+        let key = IdKey::from_secret(b"a key");
+        let account = AccountSpec {
+            name: ACCOUNT.to_owned(),
+            settings: AccountSettings {
+                number: Some("1068112227282".to_owned()),
+                min_interval: INTERVAL,
+                recover: Duration::from_hours(24),
+                schedule: "0 */10 * * * *".to_owned(),
+            },
+            configured_key: None,
+            derived_key: key.clone(),
+            login: key.clone(),
+            mailbox: key,
+        };
+        let names = self.subscribers.iter().map(|subscriber| subscriber.name.as_str());
+        let spec = |name: &str| SubscriberSpec {
+            name: name.to_owned(),
+            route: Route::default(),
+            enabled: true,
+        };
+        let specs = names.chain(further.iter().copied()).map(spec).collect();
+        self.store.put_configuration(vec![account], specs, self.clock.now()).await.unwrap();
+    }
+
+    /// Takes in answers of so many replies in all, each of another second.
+    pub(crate) async fn arrive(&self, replies: usize) {
+        let mut left = replies;
+        while left > 0 {
+            let now = left.min(ANSWER);
+            let first = self.arrived.fetch_add(now, Ordering::Relaxed);
+            self.take_in(body(now, first)).await;
+            left -= now;
+        }
+    }
+
+    async fn take_in(&self, body: Vec<u8>) {
+        let request = ReadRequest {
+            account: ACCOUNT.to_owned(),
+            hour: None,
+            charset: Charset::Gbk,
+            timeout: Duration::from_mins(5),
+            min_interval: INTERVAL,
+            room: 0,
+        };
+        // As if every former read had been long ago.
+        let slot = self.clock.now().after(INTERVAL);
+        let Begin::Begun(read) = self.store.begin_read(request, slot).await.unwrap() else {
+            panic!("no slot lasts longer than the interval");
+        };
+        let received =
+            Received { http_status: Some(200), ending: Ending::Announced, body, error: None };
+        self.store.finish_read(read, received, self.clock.now(), INTERVAL).await.unwrap();
+        let take_in = TakeIn::new(self.store.clone(), self.clock.clone());
+        take_in.read(read).await.unwrap().expect("nobody else takes it in");
+    }
+
+    /// Begins to deliver.
+    pub(crate) fn work(&self) -> Workers {
+        let stop = CancellationToken::new();
+        let mut running = JoinSet::new();
+        for config in &self.subscribers {
+            let worker =
+                Worker::new(self.store.clone(), self.clock.clone(), config.clone()).unwrap();
+            let stop = stop.clone();
+            running.spawn(async move { worker.run(stop).await.unwrap() });
+        }
+        Workers { running, stop }
+    }
+
+    /// Waits until every delivery is recorded.
+    pub(crate) async fn until_delivered(&self) {
+        for subscriber in &self.subscribers {
+            while self.store.next_due(&subscriber.name).await.unwrap().is_some() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// How many transactions were committed.
+    pub(crate) fn commits(&self) -> u64 {
+        self.store.commits()
+    }
+
+    /// Keeps so many replies as delivered long ago.
+    pub(crate) async fn fill(&self, replies: usize) {
+        let path = self.folder.path().join("replyd.db");
+        let rows = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {replies})
+             INSERT INTO event (id, type, body, mobile, replied_at)
+             SELECT 'evt_' || i, 'reply.received', printf('%400d', i), '1390' || printf('%07d', i), i FROM n;
+             INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at)
+             SELECT 'crm-0', seq, 'auto', 'delivered', 1, 1, mobile, replied_at FROM event;
+             INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, http_status, next)
+             SELECT id, 1, 1, 20, 204, '{{\"then\":\"delivered\"}}' FROM delivery;"
+        );
+        rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
+    }
+
+    /// Keeps so many deliveries that wait for a subscriber that is never sent to.
+    pub(crate) async fn dead_backlog(&self, deliveries: usize) {
+        if deliveries == 0 {
+            return;
+        }
+        self.fill(deliveries).await;
+        self.configure(&[DEAD]).await;
+        let path = self.folder.path().join("replyd.db");
+        let rows = format!("UPDATE delivery SET state = 'waiting', subscriber = '{DEAD}'");
+        rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
+    }
+
+    /// The bodies of so many replies' events.
+    pub(crate) async fn bodies(replies: usize) -> Vec<String> {
+        let product = Self::new(1, 8, "http://127.0.0.1:9/").await;
+        product.arrive(replies).await;
+        let mut bodies = Vec::with_capacity(replies);
+        loop {
+            let now = UnixMs(i64::MAX / 2);
+            let claims = product.store.claim("crm-0", now, UnixMs(i64::MAX), 1_000).await.unwrap();
+            if claims.is_empty() {
+                return bodies;
+            }
+            bodies.extend(claims.into_iter().map(|claim| claim.body.to_string()));
+        }
+    }
+}
+
+/// Posts the bodies to each subscriber by the product's client, and does nothing else.
+pub(crate) async fn ceiling(bodies: &[String], subscribers: usize, concurrency: usize, url: &str) {
+    let mut posting = JoinSet::new();
+    for config in configured(subscribers, concurrency, url) {
+        let channel = Arc::new(Channel::new(&config).unwrap());
+        let (next, bodies) = (Arc::new(AtomicUsize::new(0)), Arc::new(bodies.to_vec()));
+        for _ in 0..concurrency {
+            let (channel, next, bodies) = (channel.clone(), next.clone(), bodies.clone());
+            posting.spawn(async move {
+                while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let headers = [("content-type", "application/json".to_owned())];
+                    let exchange =
+                        channel.post(headers, body.clone(), Duration::from_secs(15)).await;
+                    assert_eq!(exchange.http_status, Some(204));
+                }
+            });
+        }
+    }
+    while let Some(posted) = posting.join_next().await {
+        posted.unwrap();
+    }
+}
+
+/// An answer of so many records, each of a second and a person of its own.
+fn body(records: usize, first: usize) -> Vec<u8> {
+    let mut body = b"100".to_vec();
+    for number in first..first + records {
+        let replied_at = BeijingTime::from_unix_seconds(FIRST + i64::try_from(number / 5).unwrap());
+        let mobile = 13_900_000_000_u64 + u64::try_from(number % 100_000).unwrap();
+        let record =
+            format!("{{&}}{mobile}||好的,收到,谢谢 {number}||{replied_at}||106811222728200");
+        body.extend(Charset::Gbk.encode(&record).unwrap());
+    }
+    body
+}
