@@ -207,7 +207,9 @@ impl Product {
             if claims.is_empty() {
                 return bodies;
             }
-            bodies.extend(claims.into_iter().map(|claim| claim.body.to_string()));
+            bodies.extend(
+                claims.into_iter().map(|claim| String::from_utf8(claim.body.to_vec()).unwrap()),
+            );
         }
     }
 }

@@ -20,12 +20,13 @@ pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// A claim that is not begun so long after it was made is given back: its lease would end while it
 /// is under way.
 pub(super) const STARTED_WITHIN: Duration = Duration::from_secs(5);
-/// Outcomes that are recorded together without waiting for more.
-const GROUP: usize = 64;
+/// Outcomes that are recorded together without waiting for more: enough that a commit's own cost
+/// is small beside theirs.
+const GROUP: usize = 256;
 /// How long an outcome may wait for more of its kind while others are under way.
 const LINGER: Duration = Duration::from_millis(20);
 /// The most claims in one turn.
-const CLAIMS_MAX: usize = 512;
+const CLAIMS_MAX: usize = 1_024;
 /// The most outcomes that wait to be recorded: while the store takes none, nothing more is sent.
 /// With what is under way they are what a death of the process has told twice.
 const UNRECORDED_MAX: usize = 512;
@@ -38,6 +39,16 @@ struct Ready {
     begin_by: UnixMs,
 }
 
+/// What a desk gives to a turn.
+pub(super) struct HandOver {
+    pub(super) outcomes: Vec<Attempt>,
+    pub(super) returned: Vec<Returned>,
+    /// How many more of each lane can be at hand.
+    pub(super) room: Lanes,
+    /// How many are claimed and not recorded.
+    pub(super) under_way: usize,
+}
+
 /// One worker's work at hand.
 pub(super) struct Desk {
     sender: Arc<Sender>,
@@ -47,6 +58,8 @@ pub(super) struct Desk {
     running: JoinSet<(Attempt, bool)>,
     replays_running: usize,
     outcomes: Vec<Attempt>,
+    /// How many more the turn under way records.
+    recording: usize,
     /// When the first of the outcomes came.
     since: UnixMs,
     returned: Vec<Returned>,
@@ -74,6 +87,7 @@ impl Desk {
             running: JoinSet::new(),
             replays_running: 0,
             outcomes: Vec::new(),
+            recording: 0,
             since: UnixMs(0),
             returned: Vec::new(),
             begun: 0,
@@ -93,7 +107,7 @@ impl Desk {
     /// Begins what may be begun: what is new first, and no more replays at once than their part.
     pub(super) fn start(&mut self) {
         let now = self.now();
-        while self.running.len() < self.limits.concurrency && self.outcomes.len() < UNRECORDED_MAX {
+        while self.running.len() < self.limits.concurrency && self.unrecorded() < UNRECORDED_MAX {
             let may_replay = self.replays_running < replays_of(self.limits.concurrency);
             let next = self
                 .new
@@ -110,6 +124,11 @@ impl Desk {
             let sender = Arc::clone(&self.sender);
             self.running.spawn(async move { (sender.attempt(&claim).await, is_replay) });
         }
+    }
+
+    /// How many attempts have ended of which the store does not know yet.
+    fn unrecorded(&self) -> usize {
+        self.outcomes.len() + self.recording
     }
 
     fn give_back(&mut self, claim: &Claim) {
@@ -173,7 +192,7 @@ impl Desk {
     }
 
     /// How many more of each lane can be at hand.
-    pub(super) fn room(&self) -> Lanes {
+    fn room(&self) -> Lanes {
         if self.is_closed {
             return Lanes::default();
         }
@@ -187,15 +206,18 @@ impl Desk {
     }
 
     /// How many are claimed and not recorded.
-    pub(super) fn under_way(&self) -> usize {
+    fn under_way(&self) -> usize {
         self.running.len() + self.new.len() + self.replays.len()
     }
 
-    /// What the next turn records.
-    pub(super) fn hand_over(&mut self) -> (Vec<Attempt>, Vec<Returned>) {
+    /// What the next turn records, and what it may claim.
+    pub(super) fn hand_over(&mut self) -> HandOver {
+        let (room, under_way) = (self.room(), self.under_way());
         self.begun = 0;
         self.has_changed = false;
-        (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.returned))
+        let outcomes = std::mem::take(&mut self.outcomes);
+        self.recording = outcomes.len();
+        HandOver { outcomes, returned: std::mem::take(&mut self.returned), room, under_way }
     }
 
     pub(super) fn has_something_to_hand_over(&self) -> bool {
@@ -204,6 +226,7 @@ impl Desk {
 
     /// Takes what a turn brought that began then.
     pub(super) fn turned(&mut self, turned: Turned, began: UnixMs, now: UnixMs) {
+        self.recording = 0;
         let begin_by = began.after(STARTED_WITHIN);
         let is_empty = turned.claims.is_empty();
         for claim in turned.claims {
@@ -231,12 +254,10 @@ impl Desk {
     }
 
     /// Takes back what could not be recorded, and tries no sooner than that.
-    pub(super) fn take_back(&mut self, turn: Turn, not_before: UnixMs) {
-        let Turn { mut outcomes, mut returned, .. } = turn;
-        outcomes.append(&mut self.outcomes);
-        returned.append(&mut self.returned);
-        self.outcomes = outcomes;
-        self.returned = returned;
+    pub(super) fn take_back(&mut self, turn: &Turn, not_before: UnixMs) {
+        self.recording = 0;
+        self.outcomes.splice(..0, turn.outcomes.iter().cloned());
+        self.returned.splice(..0, turn.returned.iter().copied());
         self.not_before = not_before;
     }
 
@@ -264,3 +285,6 @@ impl Desk {
         self.failures
     }
 }
+
+#[cfg(test)]
+mod tests;

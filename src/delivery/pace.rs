@@ -158,9 +158,7 @@ impl Pace {
         let opens = limits.rate.map(|rate| Bucket::of(rate, 1).opens(self.used_until_us));
         [Some(self.not_before()), opens].into_iter().flatten().filter(|time| *time > now).max()
     }
-}
 
-impl Pace {
     /// When its rate limit lets the next go, where only that keeps it back.
     #[must_use]
     pub fn opens_for_rate(&self, limits: Limits, now: UnixMs) -> Option<UnixMs> {

@@ -55,6 +55,7 @@ impl Sender {
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
+
     /// Makes one attempt and decides what follows.
     pub async fn attempt(&self, claim: &Claim) -> Attempt {
         let started = self.clock.now();
@@ -96,14 +97,21 @@ impl Sender {
     fn tell(&self, claim: &Claim, tried: &Attempt) {
         let (subscriber, id) = (&self.config.name, &claim.event_id);
         let (attempt, http_status) = (tried.number, tried.http_status);
-        let error = tried.trouble.as_ref().map(|trouble| explain::trouble(trouble, Language::En));
-        let next = explain::next(&tried.next, Language::En);
+        let words = || {
+            let error =
+                tried.trouble.as_ref().map(|trouble| explain::trouble(trouble, Language::En));
+            (error, explain::next(&tried.next, Language::En))
+        };
         match tried.next {
             Next::Delivered => info!(subscriber, id, attempt, http_status, "delivered"),
             Next::Retry { .. } | Next::Wait { .. } | Next::Told { .. } => {
+                let (error, next) = words();
                 warn!(subscriber, id, attempt, error, next, "not delivered")
             }
-            Next::Failed { .. } => error!(subscriber, id, attempt, error, next, "given up"),
+            Next::Failed { .. } => {
+                let (error, next) = words();
+                error!(subscriber, id, attempt, error, next, "given up")
+            }
         }
     }
 }

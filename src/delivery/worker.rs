@@ -17,7 +17,7 @@ use tracing::error;
 
 use crate::clock::{Clock, random_fraction};
 use crate::config::{Order, SubscriberConfig};
-use crate::delivery::desk::{Desk, LEASE_MARGIN, STARTED_WITHIN};
+use crate::delivery::desk::{Desk, HandOver, LEASE_MARGIN, STARTED_WITHIN};
 use crate::delivery::explain;
 use crate::delivery::notices;
 use crate::delivery::pace::Limits;
@@ -52,7 +52,7 @@ pub struct Worker {
 }
 
 /// A turn under way, with what it is about to record.
-type UnderWay = Pin<Box<dyn Future<Output = (Turn, Result<Turned, StoreError>)> + Send>>;
+type UnderWay = Pin<Box<dyn Future<Output = (Arc<Turn>, Result<Turned, StoreError>)> + Send>>;
 
 impl Worker {
     /// Prepares a subscriber's deliveries.
@@ -96,7 +96,7 @@ impl Worker {
                                 error!(subscriber = self.name(), error = %source, "delivery waits for the store");
                             }
                             told = true;
-                            desk.take_back(tried, self.now().after(STORE_RETRY));
+                            desk.take_back(&tried, self.now().after(STORE_RETRY));
                         }
                     }
                 }
@@ -164,10 +164,9 @@ impl Worker {
 
     /// Begins a turn: what ended goes to the store, and what is due by `due`, or by now, comes back.
     fn begin(&self, desk: &mut Desk, now: UnixMs, due: Option<UnixMs>) -> UnderWay {
-        let (outcomes, returned) = desk.hand_over();
+        let HandOver { outcomes, returned, room, under_way } = desk.hand_over();
         let config = self.sender.config();
-        let (room, under_way) = (desk.room(), desk.under_way());
-        let turn = Turn {
+        let turn = Arc::new(Turn {
             subscriber: config.name.clone(),
             outcomes,
             returned,
@@ -175,10 +174,10 @@ impl Worker {
             now,
             lease_end: now.after(config.timeout + STARTED_WITHIN + LEASE_MARGIN),
             ordered: config.order == Order::Mobile,
-        };
+        });
         let (store, rules) = (self.store.clone(), self.rules());
         Box::pin(async move {
-            let done = take_turn(&store, turn.clone(), rules, room, under_way).await;
+            let done = take_turn(&store, Arc::clone(&turn), rules, room, under_way).await;
             (turn, done)
         })
     }
@@ -188,7 +187,7 @@ impl Worker {
         if let Some(turn) = turn {
             match turn.await {
                 (tried, Ok(turned)) => desk.turned(turned, tried.now, self.now()),
-                (tried, Err(_)) => desk.take_back(tried, self.now()),
+                (tried, Err(_)) => desk.take_back(&tried, self.now()),
             }
         }
         desk.close();
@@ -203,7 +202,7 @@ impl Worker {
                 (_, Ok(_)) => return,
                 (tried, Err(error)) => {
                     error!(subscriber = self.name(), %error, "attempts could not be recorded");
-                    desk.take_back(tried, self.now());
+                    desk.take_back(&tried, self.now());
                 }
             }
             tokio::time::sleep(STORE_RETRY).await;
@@ -212,7 +211,7 @@ impl Worker {
 }
 
 /// Waits for the end of the turn under way; for ever where there is none.
-async fn end_of(turn: &mut Option<UnderWay>) -> (Turn, Result<Turned, StoreError>) {
+async fn end_of(turn: &mut Option<UnderWay>) -> (Arc<Turn>, Result<Turned, StoreError>) {
     match turn {
         Some(turn) => turn.await,
         None => std::future::pending().await,
@@ -223,7 +222,7 @@ async fn end_of(turn: &mut Option<UnderWay>) -> (Turn, Result<Turned, StoreError
 /// keeps nobody from writing.
 async fn take_turn(
     store: &Store,
-    turn: Turn,
+    turn: Arc<Turn>,
     rules: Rules,
     room: Lanes,
     under_way: usize,

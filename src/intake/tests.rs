@@ -16,11 +16,12 @@ use crate::reply::IdKey;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::attempt::{Attempt, Next, Timings};
-use crate::store::delivery::SubscriberSpec;
+use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
 };
+use crate::store::turn::{Decided, Lanes, Standing, Turn};
 use crate::time::{BeijingTime, Hour, UnixMs};
 
 mod clock;
@@ -237,6 +238,10 @@ async fn times_that_a_wrong_clock_set_are_mended() {
     life.now.unix = at("2036-01-01 00:00:00");
     life.read(None, answer(Ending::Cut, &format!("{RECORD}{{&}}"))).await;
     let later = right.unix.after(Duration::from_mins(1));
+    // An attempt of that time fails.
+    let claim = life.store.claim("crm", later, later, 9).await.unwrap().remove(0);
+    let retry = Next::Retry { at: life.now.unix, wait_ms: 0, asked: false };
+    life.store.record_attempt(tried(claim, later, retry)).await.unwrap();
     assert!(life.store.claim("crm", later, later, 9).await.unwrap().is_empty());
     assert!(life.store.mend_times(right.unix).await.unwrap() > 1);
     assert_eq!(life.store.mend_times(right.unix).await.unwrap(), 0);
@@ -267,6 +272,52 @@ async fn the_hour_for_which_a_cut_record_waits_is_read_first() {
 }
 
 #[tokio::test]
+async fn of_one_persons_replies_the_first_written_goes_first_however_late_it_came() {
+    let mut life = Life::begin().await;
+    life.read(None, answer(Ending::Announced, RECORD)).await;
+    life.pass(INTERVAL);
+    let earlier = "100{&}13900000001||N||2026-11-22 09:40:00||1069";
+    life.read(None, answer(Ending::Announced, earlier)).await;
+    let now = life.now.unix;
+    let turn = Turn {
+        subscriber: "crm".to_owned(),
+        outcomes: Vec::new(),
+        returned: Vec::new(),
+        due: now,
+        now,
+        lease_end: now.after(TIMEOUT),
+        ordered: true,
+    };
+    let decide = |standing: Standing, _: &[Attempt]| Decided {
+        standing,
+        tell: None,
+        allowed: Lanes { new: 9, replays: 0 },
+        spend: Box::new(|_| None),
+    };
+    let claims = life.store.turn(Arc::new(turn), decide).await.unwrap().claims;
+    assert_eq!(claims.len(), 1);
+    assert!(String::from_utf8_lossy(&claims[0].body).contains("2026-11-22T09:40:00"));
+}
+
+/// What an attempt under a claim came to.
+fn tried(claim: Claim, started: UnixMs, next: Next) -> Attempt {
+    Attempt {
+        delivery: claim.delivery,
+        lease: claim.lease,
+        number: claim.attempt,
+        started,
+        took: Duration::ZERO,
+        address: None,
+        http_status: None,
+        timings: Timings::default(),
+        trouble: None,
+        answer: Vec::new(),
+        next,
+        disable: None,
+    }
+}
+
+#[tokio::test]
 async fn a_sender_whose_lease_ended_undoes_nothing() {
     let mut life = Life::begin().await;
     life.read(None, answer(Ending::Announced, RECORD)).await;
@@ -278,21 +329,7 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
     for (claim, next) in
         [(first, Next::Retry { at: later, wait_ms: 0, asked: false }), (second, Next::Delivered)]
     {
-        let attempt = Attempt {
-            delivery: claim.delivery,
-            lease: claim.lease,
-            number: claim.attempt,
-            started: later,
-            took: Duration::ZERO,
-            address: None,
-            http_status: None,
-            timings: Timings::default(),
-            trouble: None,
-            answer: Vec::new(),
-            next,
-            disable: None,
-        };
-        life.store.record_attempt(attempt).await.unwrap();
+        life.store.record_attempt(tried(claim, later, next)).await.unwrap();
     }
     let figures = life.store.figures().await.unwrap();
     assert_eq!((figures.delivered, figures.pending, figures.attempts), (1, 0, 2));

@@ -1,5 +1,7 @@
 //! What the store takes and gives when replies are delivered.
 
+use bytes::Bytes;
+
 use crate::route::Route;
 use crate::time::UnixMs;
 
@@ -107,7 +109,7 @@ pub struct Claim {
     /// The event's id, the receiver's `webhook-id`.
     pub event_id: String,
     /// The event's body: the same bytes at every attempt.
-    pub body: String,
+    pub body: Bytes,
     /// Why the delivery exists.
     pub trigger: Trigger,
     /// From when its time to be given up counts: when it was made, or released.

@@ -2,6 +2,8 @@
 //! is judged anew, and what is due is claimed, all in one transaction. So many deliveries cost few
 //! commits, and what one turn decides the next process sees.
 
+use std::sync::Arc;
+
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::attempt::{Attempt, Disabled};
@@ -12,7 +14,6 @@ use crate::store::sqlite::{claims, outcomes, turns};
 use crate::time::UnixMs;
 
 /// What a worker brings to a turn, and what it wants.
-#[derive(Clone)]
 pub struct Turn {
     /// The subscriber.
     pub subscriber: String,
@@ -95,7 +96,7 @@ impl Store {
     /// The store's own; nothing is recorded or claimed then.
     pub async fn turn(
         &self,
-        turn: Turn,
+        turn: Arc<Turn>,
         decide: impl FnOnce(Standing, &[Attempt]) -> Decided + Send + 'static,
     ) -> Result<Turned, StoreError> {
         let told = self.clone();
@@ -159,6 +160,6 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn record_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
-        self.engine.write(move |connection| outcomes::record(connection, &attempt)).await
+        self.engine.write(move |connection| outcomes::record(connection, &[attempt])).await
     }
 }

@@ -145,7 +145,7 @@ fn unrecorded(of: &TestOf) -> Claim {
         delivery: 0,
         lease: 0,
         event_id: of.event_id.clone(),
-        body: of.body.clone(),
+        body: of.body.clone().into(),
         trigger: Trigger::Test,
         created: of.now,
         attempt: 1,

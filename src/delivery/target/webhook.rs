@@ -14,7 +14,7 @@ pub fn headers(
     secrets: &[WebhookSecret],
     timestamp: i64,
 ) -> [(&'static str, String); 6] {
-    let what = Signed { id: &claim.event_id, timestamp, body: claim.body.as_bytes() };
+    let what = Signed { id: &claim.event_id, timestamp, body: &claim.body };
     [
         ("content-type", "application/json".to_owned()),
         ("webhook-id", claim.event_id.clone()),

@@ -258,7 +258,7 @@ impl World {
         let lease_end = self.now.unix.after(Duration::from_hours(24 * 365));
         let claims = self.store.claim("crm", self.now.unix, lease_end, 1_000).await.unwrap();
         for claim in claims {
-            let event: serde_json::Value = serde_json::from_str(&claim.body).unwrap();
+            let event: serde_json::Value = serde_json::from_slice(&claim.body).unwrap();
             if event["type"] != "reply.received" {
                 continue;
             }

@@ -42,10 +42,11 @@ pub(crate) fn detail(
 /// that fails for longer than it may hold others back does not.
 fn ahead_of(connection: &Connection, id: i64, now: UnixMs) -> Result<Option<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT ahead.id FROM delivery AS mine CROSS JOIN delivery AS ahead
-             ON ahead.subscriber = mine.subscriber AND ahead.mobile = mine.mobile AND ahead.lane = mine.lane
+        "SELECT ahead.id FROM delivery AS mine CROSS JOIN event ON event.mobile = mine.mobile
+             CROSS JOIN delivery AS ahead
+             ON ahead.event_seq = event.seq AND ahead.subscriber = mine.subscriber AND ahead.lane = mine.lane
          WHERE mine.id = ?1 AND mine.state = 'waiting'
-             AND ahead.state IN ('waiting', 'sending') AND ahead.mobile IS NOT NULL
+             AND ahead.state IN ('waiting', 'sending')
              AND (ahead.replied_at, ahead.id) < (mine.replied_at, mine.id)
              AND (ahead.failing_since_ms IS NULL OR ahead.failing_since_ms > ?2 OR ahead.due_ms <= ?3)
          ORDER BY ahead.replied_at, ahead.id LIMIT 1",
@@ -122,15 +123,16 @@ pub(crate) fn act(
     now: UnixMs,
 ) -> Result<usize, StoreError> {
     let changes: &[&str] = match act {
-        Act::Release => &["UPDATE delivery SET state = 'waiting', due_ms = ?2, released_ms = ?2
+        Act::Release => &["UPDATE delivery SET state = 'waiting', released_ms = ?2,
+                 due_ms = min(?2, coalesce(replied_at * 1000, ?2))
              WHERE id = ?1 AND state = 'held'"],
         Act::Retry => &[
             "UPDATE delivery SET due_ms = min(due_ms, ?2) WHERE id = ?1 AND state = 'waiting'",
-            "UPDATE delivery SET state = 'waiting', trigger = 'retry', due_ms = ?2, released_ms = ?2,
-                 failing_since_ms = NULL, lane = 0
+            "UPDATE delivery SET state = 'waiting', trigger = 'retry', released_ms = ?2,
+                 due_ms = min(?2, coalesce(replied_at * 1000, ?2)), failing_since_ms = NULL, lane = 0
              WHERE id = ?1 AND state IN ('failed', 'cancelled')",
         ],
-        Act::Cancel => &["UPDATE delivery SET state = 'cancelled'
+        Act::Cancel => &["UPDATE delivery SET state = 'cancelled', in_line = 0
              WHERE id = ?1 AND state IN ('held', 'waiting') AND ?2 IS NOT NULL"],
     };
     let mut changed = 0;
@@ -139,26 +141,14 @@ pub(crate) fn act(
             if connection.prepare_cached(sql)?.execute(params![id, now.0])? > 0 {
                 changed += 1;
                 if act == Act::Cancel {
-                    let_others_go(connection, *id)?;
+                    // One of the same person may wait for it.
+                    let_next_go(connection, *id, UnixMs(0))?;
                 }
                 break;
             }
         }
     }
     Ok(changed)
-}
-
-/// Lets the next of the same person's deliveries go, which may wait for the one that was cancelled.
-fn let_others_go(connection: &Connection, id: i64) -> Result<(), StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT subscriber, mobile, lane FROM delivery WHERE id = ?1")?;
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let (subscriber, mobile, lane): (String, Option<String>, i64) =
-        statement.query_row([id], read)?;
-    match mobile {
-        Some(mobile) => let_next_go(connection, &subscriber, &mobile, lane, UnixMs(0)),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

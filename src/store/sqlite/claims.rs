@@ -1,15 +1,18 @@
 //! Claims: which of a subscriber's deliveries go out now, by lease, in one person's order.
 //!
-//! A delivery that may not go out yet, because another of the same person is under way or is to go
-//! first, is put off; the outcome of that other lets it go. So what waits in a row is looked at
-//! once, and not in every turn.
+//! What is ready is due by the time at which its reply was written, so that claiming what is due
+//! longest keeps one person's order. What stands in its way is in line: what is under way, what has
+//! failed, and what was put off behind either, until the outcome of that lets it go. So what waits
+//! in a row is looked at once, and not in every turn.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::delivery::{Claim, Trigger};
 use crate::store::error::StoreError;
+use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::reads::named;
 use crate::store::turn::{Lanes, Turn};
 use crate::time::UnixMs;
@@ -33,8 +36,7 @@ pub(crate) fn claim(
 ) -> Result<Vec<Claim>, StoreError> {
     let mut claims = Vec::new();
     for (lane, limit) in [(NEW, allowed.new), (REPLAYS, allowed.replays)] {
-        let lane = Lane { connection, turn, resumed, lane };
-        lane.claim(limit, &mut claims)?;
+        Lane { connection, turn, resumed, lane }.claim(limit, &mut claims)?;
     }
     Ok(claims)
 }
@@ -58,41 +60,95 @@ pub(crate) fn next_due(
     Ok(next)
 }
 
-/// Lets the next of a person's deliveries go that was put off: no earlier than `not_before`, where
-/// one that fails holds it until then.
+/// When a delivery is due that nothing keeps back: by when its reply was written, because of one
+/// person's that are ready the first written goes first.
+macro_rules! ready {
+    () => {
+        "min(coalesce(released_ms, created_ms), coalesce(replied_at * 1000, created_ms))"
+    };
+}
+pub(super) use ready;
+
+/// Lets the next of the same person's deliveries go that was put off: no earlier than `not_before`,
+/// where one that fails holds it until then.
 pub(super) fn let_next_go(
     connection: &Connection,
-    subscriber: &str,
-    mobile: &str,
-    lane: i64,
+    delivery: i64,
     not_before: UnixMs,
 ) -> Result<(), StoreError> {
-    connection
+    let next: Option<i64> = connection
         .prepare_cached(
-            "UPDATE delivery SET due_ms = max(coalesce(released_ms, created_ms), ?4)
-             WHERE id = (SELECT id FROM delivery INDEXED BY delivery_mobile
-                         WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND state IN ('waiting', 'sending')
-                           AND state = 'waiting' AND failing_since_ms IS NULL
-                         ORDER BY replied_at, id LIMIT 1)
-               AND due_ms > max(coalesce(released_ms, created_ms), ?4)",
+            "SELECT next.id FROM delivery AS mine CROSS JOIN delivery AS next INDEXED BY delivery_line
+                 ON next.subscriber = mine.subscriber AND next.mobile = mine.mobile AND next.lane = mine.lane
+             WHERE mine.id = ?1 AND next.in_line = 1 AND next.state = 'waiting' AND next.failing_since_ms IS NULL
+             ORDER BY next.replied_at, next.id LIMIT 1",
         )?
-        .execute(params![subscriber, mobile, lane, not_before.0])?;
+        .query_row([delivery], |row| row.get(0))
+        .optional()?;
+    if let Some(next) = next {
+        connection
+            .prepare_cached(concat!(
+                "UPDATE delivery SET due_ms = max(",
+                ready!(),
+                ", ?2) WHERE id = ?1 AND due_ms > max(",
+                ready!(),
+                ", ?2)"
+            ))?
+            .execute(params![next, not_before.0])?;
+    }
     Ok(())
 }
 
-/// A delivery that is due.
+/// A delivery that is due, as it would be claimed.
 struct Candidate {
-    id: i64,
+    claim: Claim,
     mobile: Option<String>,
+    replied_at: Option<i64>,
     has_failed: bool,
+    /// Whether others of the same person are in line.
+    has_others: bool,
+}
+
+/// What [`candidate`] reads; `?1` is when the subscriber took deliveries again.
+const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_body, body), trigger, \
+     max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
+     delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
+     EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
+             WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
+                 AND other.lane = delivery.lane AND other.in_line = 1)";
+
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    Ok(Candidate {
+        claim: Claim {
+            delivery: row.get(0)?,
+            lease: row.get(1)?,
+            event_id: row.get(2)?,
+            body: row.get::<_, String>(3)?.into(),
+            trigger: named(4, row.get_ref(4)?.as_str()?, Trigger::parse)?,
+            created: UnixMs(row.get(5)?),
+            attempt: row.get(6)?,
+        },
+        mobile: row.get(7)?,
+        replied_at: row.get(8)?,
+        has_failed: row.get(9)?,
+        has_others: row.get(10)?,
+    })
 }
 
 /// What goes out of a person's deliveries.
 enum Turnout {
-    /// This one.
-    Goes(i64),
+    /// The candidate.
+    Candidate,
+    /// Another, which goes before it.
+    Other(i64),
     /// None, before then.
     Nothing(UnixMs),
+}
+
+/// Until when a candidate is put off behind one that is under way. One that has failed is let go by
+/// nobody, so it comes again when the lease ends.
+fn behind(turn: &Turn, has_failed: bool, lease_end: UnixMs) -> UnixMs {
+    if has_failed { lease_end } else { turn.now.after(HOLD) }
 }
 
 /// One lane of a subscriber, in one turn.
@@ -112,14 +168,36 @@ impl Lane<'_> {
         while claims.len() < end && looks > 0 {
             let wanted = end - claims.len();
             let candidates = self.candidates(wanted)?;
-            looks = looks.saturating_sub(candidates.len());
-            for candidate in &candidates {
-                self.consider(candidate, claims)?;
-            }
+            let found = candidates.len();
+            looks = looks.saturating_sub(found);
+            self.consider(candidates, claims)?;
             // These were all that is due.
-            if candidates.len() < wanted {
+            if found < wanted {
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Claims those of the candidates before whom nobody goes, by one statement, and then looks at
+    /// the others one by one.
+    fn consider(
+        &self,
+        candidates: Vec<Candidate>,
+        claims: &mut Vec<Claim>,
+    ) -> Result<(), StoreError> {
+        let mut persons = HashSet::new();
+        let is_free = |candidate: &Candidate| match &candidate.mobile {
+            Some(mobile) if self.turn.ordered => {
+                !candidate.has_others && persons.insert(mobile.clone())
+            }
+            _ => true,
+        };
+        let (free, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_free);
+        self.take(&free)?;
+        claims.extend(free.into_iter().map(|candidate| candidate.claim));
+        for candidate in others {
+            self.consider_one(candidate, claims)?;
         }
         Ok(())
     }
@@ -127,110 +205,106 @@ impl Lane<'_> {
     /// What is due, the longest first. A delivery whose sender died is due when its lease has
     /// ended.
     fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, mobile, failing_since_ms IS NOT NULL FROM delivery
-             WHERE subscriber = ?1 AND lane = ?2 AND due_ms <= ?3 AND state IN ('waiting', 'sending')
-             ORDER BY due_ms, id LIMIT ?4",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {CANDIDATE} FROM delivery INDEXED BY delivery_due CROSS JOIN event ON event.seq = event_seq
+             WHERE subscriber = ?2 AND lane = ?3 AND due_ms <= ?4 AND state IN ('waiting', 'sending')
+             ORDER BY due_ms, delivery.id LIMIT ?5"
+        ))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Candidate { id: row.get(0)?, mobile: row.get(1)?, has_failed: row.get(2)? })
-        };
-        let due = params![self.turn.subscriber, self.lane, self.turn.due.0, limit];
-        Ok(statement.query_map(due, read)?.collect::<Result<_, _>>()?)
+        let Turn { subscriber, due, .. } = self.turn;
+        let due = params![self.resumed.0, subscriber, self.lane, due.0, limit];
+        Ok(statement.query_map(due, candidate)?.collect::<Result<_, _>>()?)
     }
 
     /// Claims the candidate, or the one of its person that goes first, or puts it off.
-    fn consider(&self, candidate: &Candidate, claims: &mut Vec<Claim>) -> Result<(), StoreError> {
-        let Some(mobile) = candidate.mobile.as_deref().filter(|_| self.turn.ordered) else {
-            claims.push(self.take(candidate.id)?);
-            return Ok(());
-        };
-        let until = match self.turnout(candidate, mobile)? {
-            Turnout::Goes(id) => {
-                claims.push(self.take(id)?);
-                if id == candidate.id {
-                    return Ok(());
-                }
-                self.behind(candidate, self.turn.lease_end)
+    fn consider_one(
+        &self,
+        candidate: Candidate,
+        claims: &mut Vec<Claim>,
+    ) -> Result<(), StoreError> {
+        let until = match self.turnout(&candidate)? {
+            Turnout::Candidate => {
+                self.take(std::slice::from_ref(&candidate))?;
+                claims.push(candidate.claim);
+                return Ok(());
+            }
+            Turnout::Other(other) => {
+                let other = self.of(other)?;
+                self.take(std::slice::from_ref(&other))?;
+                claims.push(other.claim);
+                behind(self.turn, candidate.has_failed, self.turn.lease_end)
             }
             Turnout::Nothing(until) => until,
         };
         // Unless it was claimed a moment ago, as the one that goes before another.
         self.connection
-            .prepare_cached("UPDATE delivery SET due_ms = ?2 WHERE id = ?1 AND due_ms <= ?3")?
-            .execute(params![candidate.id, until.0, self.turn.due.0])?;
+            .prepare_cached(
+                "UPDATE delivery SET due_ms = ?2, in_line = 1 WHERE id = ?1 AND due_ms <= ?3",
+            )?
+            .execute(params![candidate.claim.delivery, until.0, self.turn.due.0])?;
         Ok(())
     }
 
-    /// Until when a candidate is put off behind one that is under way. One that has failed is let
-    /// go by nobody, so it comes again when the lease ends.
-    fn behind(&self, candidate: &Candidate, lease_end: UnixMs) -> UnixMs {
-        if candidate.has_failed { lease_end } else { self.turn.now.after(HOLD) }
-    }
-
     /// Which of the candidate's person goes out.
-    fn turnout(&self, candidate: &Candidate, mobile: &str) -> Result<Turnout, StoreError> {
-        let mut open = self.connection.prepare_cached(
-            "SELECT id, due_ms, failing_since_ms FROM delivery INDEXED BY delivery_mobile
-             WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND state IN ('waiting', 'sending') AND state = ?4
-             ORDER BY replied_at, id LIMIT ?5",
+    fn turnout(&self, candidate: &Candidate) -> Result<Turnout, StoreError> {
+        // In the order of the states what is being sent comes first.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, due_ms, failing_since_ms, state = 'sending', replied_at FROM delivery INDEXED BY delivery_line
+             WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND in_line = 1 ORDER BY state, replied_at, id LIMIT ?4",
         )?;
-        let read = |row: &rusqlite::Row<'_>| {
-            let (due, since) = (row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?);
-            Ok((row.get::<_, i64>(0)?, UnixMs(due), since.map(UnixMs)))
-        };
-        let mut rows = |state: &str| -> Result<Vec<_>, StoreError> {
-            let of = params![self.turn.subscriber, mobile, self.lane, state, FAILING_MAX];
-            Ok(open.query_map(of, read)?.collect::<Result<_, _>>()?)
-        };
-        let now = self.turn.due;
-        let sending = rows("sending")?;
-        if let Some((_, lease_end, _)) = sending.iter().find(|(_, due, _)| *due > now) {
-            return Ok(Turnout::Nothing(self.behind(candidate, *lease_end)));
-        }
-        // One whose sender died goes again before all others.
-        if let Some((id, ..)) = sending.first() {
-            return Ok(Turnout::Goes(*id));
-        }
-        for (id, due, failing_since) in rows("waiting")? {
+        let (mine, now) = ((candidate.replied_at, candidate.claim.delivery), self.turn.due);
+        let of = params![self.turn.subscriber, candidate.mobile, self.lane, FAILING_MAX];
+        let mut line = statement.query(of)?;
+        let mut whose_sender_died = None;
+        while let Some(row) = line.next()? {
+            let id: i64 = row.get(0)?;
+            let (due, is_sending) = (UnixMs(row.get(1)?), row.get(3)?);
+            let failing_since = row.get::<_, Option<i64>>(2)?.map(UnixMs);
             match failing_since {
+                _ if is_sending && due > now => {
+                    return Ok(Turnout::Nothing(behind(self.turn, candidate.has_failed, due)));
+                }
+                _ if is_sending => {
+                    whose_sender_died.get_or_insert(id);
+                }
+                // What was written later stands in nobody's way.
+                _ if whose_sender_died.is_some() || (row.get(4)?, id) >= mine => break,
                 Some(since) if due > now && since.after(HOLD) > now => {
                     return Ok(Turnout::Nothing(since.after(HOLD)));
                 }
                 Some(_) if due > now => {}
-                _ => return Ok(Turnout::Goes(id)),
+                _ => return Ok(Turnout::Other(id)),
             }
         }
-        Ok(Turnout::Goes(candidate.id))
+        // It goes again before all others.
+        Ok(match whose_sender_died {
+            Some(id) if id != candidate.claim.delivery => Turnout::Other(id),
+            _ => Turnout::Candidate,
+        })
     }
 
-    /// Claims a delivery.
-    fn take(&self, id: i64) -> Result<Claim, StoreError> {
-        let claim = self
-            .connection
-            .prepare_cached(
-                "SELECT delivery.id, lease + 1, event.id, iif(masked, masked_body, body), trigger,
-                        max(coalesce(released_ms, created_ms), ?2), attempts + 1
-                 FROM delivery JOIN event ON event.seq = event_seq WHERE delivery.id = ?1",
-            )?
-            .query_row(params![id, self.resumed.0], |row| {
-                Ok(Claim {
-                    delivery: row.get(0)?,
-                    lease: row.get(1)?,
-                    event_id: row.get(2)?,
-                    body: row.get(3)?,
-                    trigger: named(4, &row.get::<_, String>(4)?, Trigger::parse)?,
-                    created: UnixMs(row.get(5)?),
-                    attempt: row.get(6)?,
-                })
-            })?;
+    /// A delivery as it would be claimed.
+    fn of(&self, id: i64) -> Result<Candidate, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {CANDIDATE} FROM delivery CROSS JOIN event ON event.seq = event_seq WHERE delivery.id = ?2"
+        ))?;
+        Ok(statement.query_row([self.resumed.0, id], candidate)?)
+    }
+
+    fn take(&self, candidates: &[Candidate]) -> Result<(), StoreError> {
+        let ids: Vec<i64> = candidates.iter().map(|candidate| candidate.claim.delivery).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = serde_json::to_string(&ids).map_err(conversion)?;
         self.connection
             .prepare_cached(
-                "UPDATE delivery SET state = 'sending', lease = ?2, due_ms = ?3, attempts = ?4 WHERE id = ?1",
+                "UPDATE delivery SET state = 'sending', lease = lease + 1, due_ms = ?2, attempts = attempts + 1,
+                     in_line = (mobile IS NOT NULL)
+                 WHERE id IN (SELECT value FROM json_each(?1))",
             )?
-            .execute(params![id, claim.lease, self.turn.lease_end.0, claim.attempt])?;
-        Ok(claim)
+            .execute(params![ids, self.turn.lease_end.0])?;
+        Ok(())
     }
 }
 

@@ -305,12 +305,19 @@ fn write_group(connection: &Connection, group: Vec<Act>) {
 }
 
 /// Runs the acts, each as a savepoint; `answers` gets those that hang on the commit. Fails when
-/// the transaction itself is lost: a full or failing disk ends it all, not one savepoint.
+/// the transaction itself is lost: a full or failing disk ends it all, not one savepoint. A single
+/// act needs no savepoint, for which SQLite copies every page that the act changes.
 fn run_acts(
     connection: &Connection,
-    acts: &mut impl Iterator<Item = Act>,
+    acts: &mut impl ExactSizeIterator<Item = Act>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
+    if acts.len() == 1 {
+        let done = acts.next().map(|act| act(Some(connection)));
+        let (own_trouble, answer) = done.unzip();
+        answers.extend(answer);
+        return own_trouble.flatten().map_or(Ok(()), Err);
+    }
     for act in acts {
         connection.execute_batch("SAVEPOINT act")?;
         let (own_trouble, answer) = act(Some(connection));

@@ -250,7 +250,7 @@ fn put_deliveries(
     connection
         .prepare_cached(
             "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at, masked)
-             SELECT ?1, value, 'auto', ?4, ?3, ?3, mobile, replied_at, ?5
+             SELECT ?1, value, 'auto', ?4, ?3, min(?3, coalesce(replied_at * 1000, ?3)), mobile, replied_at, ?5
              FROM json_each(?2) CROSS JOIN event ON event.seq = value",
         )?
         .execute(params![receiver.name, events, now.0, state.as_str(), receiver.masked])?;

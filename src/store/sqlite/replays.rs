@@ -233,7 +233,7 @@ fn make(
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, lane, mobile, replied_at,
                                masked)
-         SELECT ?1, value, 'replay', 'waiting', ?3, ?3, 1, mobile, replied_at, ?4
+         SELECT ?1, value, 'replay', 'waiting', ?3, min(?3, coalesce(replied_at * 1000, ?3)), 1, mobile, replied_at, ?4
          FROM json_each(?2) CROSS JOIN event ON event.seq = value",
     )?;
     let mut made = Vec::with_capacity(piece.subscribers.len());

@@ -15,8 +15,7 @@ use crate::store::sqlite::reads::named;
 use crate::store::sqlite::subscribers;
 use crate::time::UnixMs;
 
-const COLUMNS: &str =
-    "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, due_ms, body";
+const COLUMNS: &str = "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, max(created_ms, due_ms), body";
 
 /// Open deliveries up to which their own index is gone through, whatever their age: more of them,
 /// and the newest are found sooner by when they were made.

@@ -158,7 +158,7 @@ pub(crate) fn begin_test(
         delivery: 0,
         lease: 1,
         event_id: of.event_id.clone(),
-        body: of.body.clone(),
+        body: of.body.clone().into(),
         trigger: Trigger::Test,
         created: of.now,
         attempt: 1,
@@ -258,7 +258,7 @@ pub(crate) fn remove(
     // Whoever sent these is no more.
     connection
         .prepare_cached(
-            "UPDATE delivery INDEXED BY delivery_due SET state = 'cancelled'
+            "UPDATE delivery INDEXED BY delivery_due SET state = 'cancelled', in_line = 0
              WHERE subscriber = ?1 AND state IN ('waiting', 'sending') AND state = 'sending'",
         )?
         .execute([subscriber])?;

@@ -18,9 +18,7 @@ pub(crate) fn turn(
     turn: &Turn,
     decide: impl FnOnce(Standing, &[Attempt]) -> Decided,
 ) -> Result<(Turned, bool), StoreError> {
-    for outcome in &turn.outcomes {
-        record(connection, outcome)?;
-    }
+    record(connection, &turn.outcomes)?;
     for unused in &turn.returned {
         give_back(connection, unused)?;
     }

@@ -109,7 +109,7 @@ fn who_waits_behind_a_cancelled_one_goes() {
     let connection = store(&["crm"]);
     let first = put(&connection, of(DeliveryState::Waiting));
     let second = put(&connection, Put { created: 9, ..of(DeliveryState::Waiting) });
-    let put_off = "UPDATE delivery SET due_ms = 600000 WHERE id = ?1";
+    let put_off = "UPDATE delivery SET due_ms = 600000, in_line = 1 WHERE id = ?1";
     connection.execute(put_off, [second]).unwrap();
     act(&connection, &[first], Act::Cancel, UnixMs(100)).unwrap();
     assert_eq!(columns(&connection, second).2, 9);

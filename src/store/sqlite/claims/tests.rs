@@ -7,7 +7,10 @@ use crate::store::turn::Returned;
 const LEASE_MS: i64 = 20_000;
 const MINUTE_MS: i64 = 60_000;
 
-/// A subscriber's deliveries, each of a person who wrote at a second, made at the time 0.
+/// When deliveries are made.
+const MADE: i64 = 10_000_000;
+
+/// A subscriber's deliveries, each of a person who wrote at a second, made at one time.
 struct Backlog {
     connection: Connection,
     now: i64,
@@ -23,21 +26,22 @@ impl Backlog {
                  INSERT INTO event (seq, id, type, body) VALUES (1, 'evt_a', 'gap.opened', '{}');",
             )
             .unwrap();
-        let backlog = Self { connection, now: 1_000 };
+        let backlog = Self { connection, now: MADE };
         for (id, mobile, replied_at) in deliveries {
             backlog.put(*id, Some(mobile), *replied_at, NEW);
         }
         backlog
     }
 
-    fn put(&self, id: i64, mobile: Option<&str>, replied_at: i64, lane: i64) {
+    fn put(&self, id: i64, mobile: Option<&str>, replied_at: impl Into<Option<i64>>, lane: i64) {
+        let replied_at = replied_at.into();
         let trigger = if lane == REPLAYS { "replay" } else { "auto" };
         self.connection
             .execute(
                 "INSERT INTO delivery (id, subscriber, event_seq, trigger, state, created_ms, due_ms, mobile,
                                        replied_at, lane)
-                 VALUES (?1, 'crm', 1, ?2, 'waiting', 0, 0, ?3, ?4, ?5)",
-                params![id, trigger, mobile, replied_at, lane],
+                 VALUES (?1, 'crm', 1, ?2, 'waiting', ?6, coalesce(?4 * 1000, ?6), ?3, ?4, ?5)",
+                params![id, trigger, mobile, replied_at, lane, MADE],
             )
             .unwrap();
     }
@@ -78,7 +82,7 @@ impl Backlog {
             next,
             disable: None,
         };
-        record(&self.connection, &attempt).unwrap();
+        record(&self.connection, &[attempt]).unwrap();
     }
 
     fn fails(&self, claim: &Claim, wait_ms: i64) {
@@ -104,10 +108,10 @@ fn one_persons_go_by_time_one_at_a_time_and_others_beside_them() {
 }
 
 #[test]
-fn without_an_order_they_overtake_each_other() {
+fn without_an_order_one_persons_go_beside_each_other() {
     let backlog = Backlog::of(&[(1, "a", 30), (2, "a", 10)]);
     let claims = backlog.claim_in(false, Lanes { new: 9, replays: 0 });
-    assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn replays_are_a_lane_of_their_own() {
     let backlog = Backlog::of(&[(1, "a", 10)]);
     backlog.put(2, Some("a"), 5, REPLAYS);
     backlog.put(3, Some("a"), 4, REPLAYS);
-    assert_eq!(next_due(&backlog.connection, "crm").unwrap(), Some(UnixMs(0)));
+    assert_eq!(next_due(&backlog.connection, "crm").unwrap(), Some(UnixMs(4_000)));
     let both = backlog.claim_in(true, Lanes { new: 1, replays: 1 });
     let seen: Vec<_> = both.iter().map(|claim| (claim.delivery, claim.is_replay())).collect();
     assert_eq!(seen, [(1, false), (3, true)]);
@@ -214,8 +218,8 @@ fn a_long_row_of_one_person_keeps_nobody_else_back() {
 #[test]
 fn events_that_are_nobodys_wait_for_nobody() {
     let backlog = Backlog::of(&[]);
-    backlog.put(1, None, 0, NEW);
-    backlog.put(2, None, 0, NEW);
+    backlog.put(1, None, None, NEW);
+    backlog.put(2, None, None, NEW);
     assert_eq!(backlog.ids(9), [1, 2]);
 }
 
@@ -228,8 +232,8 @@ fn claims_and_looks_for_the_next_are_made_by_the_indexes() {
             "delivery_due",
         ),
         (
-            "SELECT id FROM delivery INDEXED BY delivery_mobile WHERE subscriber = 'a' AND mobile = 'b' AND lane = 0 AND state IN ('waiting', 'sending') AND state = 'waiting' ORDER BY replied_at, id LIMIT 5",
-            "delivery_mobile",
+            "SELECT id FROM delivery WHERE subscriber = 'a' AND mobile = 'b' AND lane = 0 AND in_line = 1 ORDER BY state, replied_at, id LIMIT 5",
+            "delivery_line",
         ),
     ] {
         let mut plan = backlog.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

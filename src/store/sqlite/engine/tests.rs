@@ -33,6 +33,10 @@ async fn a_failed_act_takes_no_other_with_it() {
     assert!(a.is_ok() && c.is_ok());
     assert!(matches!(b, Err(StoreError::Busy)));
     assert_eq!(names(&engine).await, ["a", "c"]);
+    let alone = put(&engine, "d", true).await;
+    assert!(matches!(alone, Err(StoreError::Busy)));
+    put(&engine, "e", false).await.unwrap();
+    assert_eq!(names(&engine).await, ["a", "c", "e"]);
 }
 
 #[tokio::test]
