@@ -11,6 +11,7 @@ mod chance;
 mod check;
 mod cli;
 mod coverage;
+mod crash;
 mod cuts;
 mod damage;
 mod deliveries;

@@ -245,3 +245,27 @@ async fn a_subscriber_that_is_off_or_absent_keeps_what_waits() {
     assert_eq!(contents(&crm), [0, 1, 2, 3, 4]);
     assert!(query::<i64>(&home, "SELECT resumed_ms FROM subscriber") > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_heeds_disable_and_enable() {
+    let (gateway, crm) = (a_gateway().await, Receiver::start().await);
+    let home = home(&gateway, &crm, "");
+    let service = home.serve();
+    arrive(&gateway, 1, 1);
+    crm.wait_for(1).await;
+    ends(&home, &["subscribers", "disable", "crm"], 0);
+    // Whatever was claimed before it was disabled is given back within a second.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    arrive(&gateway, 1, 3);
+    let waiting = "delivery WHERE state = 'waiting'";
+    until("what waits", || count(&home, waiting) == 3).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((crm.webhooks().len(), count(&home, waiting)), (1, 3));
+    ends(&home, &["subscribers", "enable", "crm"], 0);
+    let enabled = now().unix_ms();
+    crm.wait_for(4).await;
+    // It looks at the store every second; left to itself a worker rests for a minute.
+    let first: i64 = query(&home, "SELECT min(started_ms) FROM attempt WHERE delivery_id > 1");
+    assert!(first - enabled.0 < 30_000, "{} ms", first - enabled.0);
+    assert_eq!(service.stop(), Some(0));
+}

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use boon::{Compiler, SchemaIndex, Schemas};
-use replyd::event::{self, EventType, Notice, NoticeOf};
+use replyd::event::{self, EventType, Notice, NoticeOf, TEST_TYPE};
 use replyd::gateway::simulator::{Fault, Habits};
 use replyd::gateway::status::Status;
 use replyd::reply::{Fingerprint, IdKey, Mobile, Reply, Suspicion, subscriber_event_id};
@@ -44,13 +44,15 @@ struct Book {
 static BOOK: LazyLock<Book> = LazyLock::new(|| {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.enable_format_assertions();
-    let mut compile = |(name, event_type): (&'static str, EventType)| {
+    let mut compile = |(name, schema): (&'static str, &str)| {
         let place = format!("file:///{name}.json");
-        let json = serde_json::from_str(schema(event_type)).unwrap();
+        let json = serde_json::from_str(schema).unwrap();
         compiler.add_resource(&place, json).unwrap();
         (name, compiler.compile(&place, &mut schemas).unwrap())
     };
-    let types = EventType::WORDS.into_iter().map(&mut compile).collect();
+    let types = EventType::WORDS.into_iter().map(|(name, event_type)| (name, schema(event_type)));
+    let test = include_str!("../../docs/schemas/subscriber.test.json");
+    let types = types.chain([(TEST_TYPE, test)]).map(&mut compile).collect();
     Book { schemas, types }
 });
 
