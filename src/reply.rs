@@ -38,6 +38,12 @@ impl Mobile {
         Some(Self(mainland.unwrap_or(raw).to_owned()))
     }
 
+    /// Whether it is a mainland mobile.
+    #[must_use]
+    pub fn is_mainland(&self) -> bool {
+        is_mainland_mobile(&self.0)
+    }
+
     /// The whole number. Personal data: for the store and the receiver, never for a log.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -283,6 +289,8 @@ pub struct Reply {
     pub suspect: Option<Suspicion>,
     /// What follows the account's own number in `gateway`, when that is known.
     pub extension: Option<String>,
+    /// The id of the message that it answers: the last one sent from here to that mobile.
+    pub in_reply_to: Option<String>,
 }
 
 impl Reply {

@@ -38,7 +38,7 @@ const RANKS: [(&str, u8); 18] = [
     ("main", 11),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
-const PURE: [&str; 28] = [
+const PURE: [&str; 29] = [
     "language.rs",
     "time.rs",
     "reply.rs",
@@ -49,6 +49,7 @@ const PURE: [&str; 28] = [
     "gateway/rx/",
     "gateway/mm.rs",
     "gateway/status.rs",
+    "gateway/tx.rs",
     "intake/plan.rs",
     "intake/verdict.rs",
     "intake/count.rs",

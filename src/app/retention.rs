@@ -41,12 +41,14 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
         }
     }
     if purged.iter().any(|count| *count > 0) {
-        let [bodies, attempts, replies, events, tombstones, hours, replays, reads] = purged;
+        let [bodies, attempts, replies, events, messages, tombstones, hours, replays, reads] =
+            purged;
         info!(
             bodies,
             attempts,
             replies,
             events,
+            messages,
             tombstones,
             hours,
             replays,

@@ -47,7 +47,7 @@ fn render(reply: &Reply, from: &str) -> String {
         lossy: reply.lossy(),
         suspect: reply.suspect.map(crate::reply::Suspicion::as_str),
         extension: reply.extension.as_deref(),
-        in_reply_to: None,
+        in_reply_to: reply.in_reply_to.as_deref(),
     };
     Event::render(EventType::ReplyReceived, &replied_at, data)
 }
@@ -71,6 +71,7 @@ mod tests {
             occurrence: 1,
             suspect: None,
             extension: None,
+            in_reply_to: None,
             replied_at,
             mobile: mobile.clone(),
         };

@@ -10,24 +10,25 @@ use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::StatusCode;
-use reqwest::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use reqwest::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::gateway::charset::Charset;
+use crate::gateway::tx;
 use crate::time::Hour;
 
 /// Time to connect: longer than any handshake that can still succeed.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Silence after which an answer is given up. Generous: cutting a destructive read loses it.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// Time for a call that destroys nothing.
-const MM_MAX: Duration = Duration::from_secs(30);
+/// Time for a call that reads no replies.
+const CALL_MAX: Duration = Duration::from_secs(30);
 /// The largest body that is read: some 700,000 replies, more than an account gets in a month.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What stays as it is in a query: the set that the provider's document names.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// How an account is reached.
 #[derive(Clone)]
@@ -42,6 +43,15 @@ pub struct Access {
     pub charset: Charset,
     /// The proxy to go through, if any.
     pub proxy: Option<Url>,
+}
+
+/// What `/mm` is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// The messages left.
+    Left,
+    /// The messages sent in all.
+    Sent,
 }
 
 /// By what reads an account's new replies are fetched.
@@ -164,16 +174,38 @@ impl Client {
 
     /// Reads `/rx` once: plainly, or an hour by `time`. Gives up when `deadline` is over.
     pub async fn rx(&self, hour: Option<Hour>, deadline: impl Future<Output = ()>) -> Received {
-        self.ask(self.rx_url(hour), deadline).await
+        self.ask(self.http.get(self.rx_url(hour)), deadline).await.0
     }
 
-    /// Asks `/mm` for the messages left, which reads no reply: what is wanted is the code.
-    pub async fn mm(&self) -> Received {
-        let (url, _) = self.url("mm");
-        self.ask(url, tokio::time::sleep(MM_MAX)).await
+    /// Asks `/mm` for a figure of the account, which reads no reply.
+    pub async fn mm(&self, figure: Figure) -> Received {
+        let (mut url, query) = self.url("mm");
+        if figure == Figure::Sent {
+            url.set_query(Some(&(query + "&cmd=send")));
+        }
+        self.ask(self.http.get(url), tokio::time::sleep(CALL_MAX)).await.0
     }
 
-    async fn ask(&self, url: Url, deadline: impl Future<Output = ()>) -> Received {
+    /// Sends by `/tx`, once.
+    pub async fn tx(&self, call: tx::Call<'_>) -> tx::Outcome {
+        let (mut url, login) = self.url("tx");
+        url.set_query(None);
+        let request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(login + &call.form());
+        let (received, reached) = self.ask(request, tokio::time::sleep(CALL_MAX)).await;
+        tx::judge(&received, reached)
+    }
+
+    /// Asks, and says too whether a connection was made.
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        deadline: impl Future<Output = ()>,
+    ) -> (Received, bool) {
+        let mut reached = true;
         let mut received = Received {
             http_status: None,
             ending: Ending::Unanswered,
@@ -184,36 +216,9 @@ impl Client {
             // The deadline first: a process that slept through it must not send any more.
             biased;
             () = deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
-            () = self.receive(url, &mut received) => {}
+            () = receive(request, &mut received, &mut reached) => {}
         }
-        received
-    }
-
-    /// Fills `received` as the answer comes, so that a deadline keeps what there is.
-    async fn receive(&self, url: Url, received: &mut Received) {
-        let request =
-            self.http.get(url).header(CACHE_CONTROL, "no-store").header(CONNECTION, "close");
-        let mut response = match tokio::time::timeout(IDLE_MAX, request.send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return received.fail(Ending::Unanswered, in_words(error)),
-            Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
-        };
-        received.http_status = Some(response.status().as_u16());
-        received.ending = Ending::Cut;
-        let announced = announces_end(&response);
-        loop {
-            match tokio::time::timeout(IDLE_MAX, response.chunk()).await {
-                Ok(Ok(Some(piece))) => received.body.extend_from_slice(&piece),
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => return received.fail(Ending::Cut, in_words(error)),
-                Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
-            }
-            if received.body.len() > BODY_BYTES_MAX {
-                return received
-                    .fail(Ending::TooLong, format!("longer than {BODY_BYTES_MAX} bytes"));
-            }
-        }
-        received.ending = if announced { Ending::Announced } else { Ending::Connection };
+        (received, reached)
     }
 
     fn rx_url(&self, hour: Option<Hour>) -> Url {
@@ -238,6 +243,34 @@ impl Client {
         url.set_query(Some(&query));
         (url, query)
     }
+}
+
+/// Fills `received` as the answer comes, so that a deadline keeps what there is.
+async fn receive(request: RequestBuilder, received: &mut Received, reached: &mut bool) {
+    let request = request.header(CACHE_CONTROL, "no-store").header(CONNECTION, "close");
+    let mut response = match tokio::time::timeout(IDLE_MAX, request.send()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            *reached = !error.is_connect();
+            return received.fail(Ending::Unanswered, in_words(error));
+        }
+        Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
+    };
+    received.http_status = Some(response.status().as_u16());
+    received.ending = Ending::Cut;
+    let announced = announces_end(&response);
+    loop {
+        match tokio::time::timeout(IDLE_MAX, response.chunk()).await {
+            Ok(Ok(Some(piece))) => received.body.extend_from_slice(&piece),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return received.fail(Ending::Cut, in_words(error)),
+            Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
+        }
+        if received.body.len() > BODY_BYTES_MAX {
+            return received.fail(Ending::TooLong, format!("longer than {BODY_BYTES_MAX} bytes"));
+        }
+    }
+    received.ending = if announced { Ending::Announced } else { Ending::Connection };
 }
 
 /// Whether an answer's head says where its body ends: by a length, in chunks, or by a status

@@ -6,3 +6,4 @@ pub mod mm;
 pub mod rx;
 pub mod simulator;
 pub mod status;
+pub mod tx;

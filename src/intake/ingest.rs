@@ -208,7 +208,12 @@ impl Prepared {
         let mut identities: Vec<_> = self.groups.iter().map(|group| group.identity).collect();
         // In the order of the store's key: neighbours are found together.
         identities.sort_unstable();
-        Questions { identities, gateway: cut.and_then(|group| group.gateways.last().cloned()) }
+        let writer = |group: &Group| (group.identity, group.mobile.clone(), group.replied_at);
+        Questions {
+            identities,
+            gateway: cut.and_then(|group| group.gateways.last().cloned()),
+            writers: self.groups.iter().map(writer).collect(),
+        }
     }
 
     /// Decides what to keep.
@@ -371,7 +376,8 @@ impl Kept {
         let counted = count::count(before, group.copies, &group.gateways, body);
         let first = before.plain.max(before.seen) + 1;
         for (occurrence, gateway) in (first..).zip(counted.new) {
-            let reply = prepared.reply(group, occurrence, gateway);
+            let mut reply = prepared.reply(group, occurrence, gateway);
+            reply.in_reply_to = known.answered.get(&group.identity).cloned();
             let (mut subscribers, mut held, mut is_masked) = (Vec::new(), Vec::new(), false);
             for (index, (_, route)) in known.subscribers.iter().enumerate() {
                 if route.wants(&reply, known.now) {
@@ -419,6 +425,7 @@ impl Prepared {
             replied_at: group.replied_at,
             occurrence,
             suspect: group.suspect,
+            in_reply_to: None,
             extension: behind.filter(|rest| !rest.is_empty()).map(str::to_owned),
             gateway,
         }

@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Moment};
 use crate::config::AccountConfig;
-use crate::gateway::client::{Access, BODY_BYTES_MAX, Client, ClientError, ReadMode, Received};
+use crate::gateway::client::{
+    Access, BODY_BYTES_MAX, Client, ClientError, Figure, ReadMode, Received,
+};
 use crate::intake::hours;
 use crate::intake::plan::{self, Step, Wishes};
 use crate::intake::standing::{self, Teller};
@@ -212,7 +214,7 @@ impl Reader {
             return Ok(());
         }
         let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
-        let received = self.client.mm().await;
+        let received = self.client.mm(Figure::Left).await;
         let now = self.clock.now().unix;
         let name = account.clone();
         let decide = move |refusals: u32, subscribers: &[(String, Route)]| {

@@ -10,14 +10,16 @@ use crate::clock::Moment;
 use crate::config::{Cron, Reconcile};
 use crate::gateway::charset::Charset;
 use crate::gateway::client::{Ending, ReadMode, Received};
+use crate::gateway::tx::Outcome;
 use crate::intake::ingest::{self, Account};
 use crate::intake::plan::{self, Step, Wishes};
-use crate::reply::IdKey;
+use crate::reply::{IdKey, Mobile};
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::attempt::{Attempt, Next, Timings};
 use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::error::StoreError;
+use crate::store::message::NewMessage;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
 };
@@ -297,6 +299,34 @@ async fn of_one_persons_replies_the_first_written_goes_first_however_late_it_cam
     let claims = life.store.turn(Arc::new(turn), decide).await.unwrap().claims;
     assert_eq!(claims.len(), 1);
     assert!(String::from_utf8_lossy(&claims[0].body).contains("2026-11-22T09:40:00"));
+}
+
+#[tokio::test]
+async fn a_reply_names_the_message_that_it_answers() {
+    let mut life = Life::begin().await;
+    let message = NewMessage {
+        id: "msg_00000000000000000000000000000001".to_owned(),
+        account: "main".to_owned(),
+        text: "您的快递到了".to_owned(),
+        charset: Charset::Gbk,
+        mid: None,
+        at: None,
+        calls: vec![vec![Mobile::parse("13900000001").unwrap()]],
+        answers: None,
+    };
+    let sent = at("2026-11-22 09:50:00");
+    let seq = life.store.put_message(message, sent).await.unwrap().unwrap();
+    assert!(life.store.begin_call(seq, 0, sent).await.unwrap());
+    life.store.end_call(seq, 0, Outcome::Accepted, sent).await.unwrap();
+    let other = "{&}13900000002||N||2026-11-22 09:59:58||1069";
+    life.read(None, answer(Ending::Announced, &format!("{RECORD}{other}"))).await;
+    let claims = life.store.claim("crm", life.now.unix, life.now.unix, 9).await.unwrap();
+    let bodies: Vec<_> =
+        claims.iter().map(|claim| String::from_utf8_lossy(&claim.body).into_owned()).collect();
+    let named = |message: &str| format!("\"in_reply_to\":{message}");
+    assert!(bodies[0].contains(&named("\"msg_00000000000000000000000000000001\"")), "{bodies:?}");
+    assert!(bodies[1].contains(&named("null")), "{bodies:?}");
+    assert_eq!(life.store.count("reply WHERE in_reply_to IS NOT NULL").await, 1);
 }
 
 /// What an attempt under a claim came to.

@@ -60,6 +60,7 @@ mod tests {
             occurrence: 1,
             suspect: None,
             extension: extension.map(Into::into),
+            in_reply_to: None,
             replied_at,
             mobile: mobile.clone(),
         }

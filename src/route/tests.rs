@@ -58,6 +58,7 @@ fn reply(replied_at: BeijingTime) -> Reply {
         occurrence: 1,
         suspect: None,
         extension: None,
+        in_reply_to: None,
         replied_at,
         mobile: mobile.clone(),
     }

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod error;
 pub mod hour;
 pub mod journal;
+pub mod message;
 pub mod read;
 pub mod replay;
 pub mod retention;

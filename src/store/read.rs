@@ -180,6 +180,8 @@ pub struct Questions {
     pub identities: Vec<Identity>,
     /// A gateway number of which it matters whether the account has it.
     pub gateway: Option<String>,
+    /// Who wrote each of the texts, and when.
+    pub writers: Vec<(Identity, Mobile, BeijingTime)>,
 }
 
 /// How often a text was seen, and what was made of it.
@@ -198,6 +200,8 @@ pub struct Tally {
 pub struct Known {
     /// The tallies of those texts that were seen before.
     pub tallies: HashMap<Identity, Tally>,
+    /// The id of the message that a text answers, where one was sent from here.
+    pub answered: HashMap<Identity, String>,
     /// Whether the account has the gateway number that was asked for.
     pub gateway_known: bool,
     /// Whether another plain read, begun or taken in earlier, brought this very body.

@@ -14,6 +14,8 @@ pub enum Kind {
     Replies,
     /// Events that tell of something else than a reply, with their deliveries.
     Events,
+    /// Messages that were sent, with their calls and recipients.
+    Messages,
     /// Tallies of which no reply is left: tombstones.
     Tombstones,
     /// Hours that are not owed.
@@ -26,11 +28,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bodies,
         Self::Attempts,
         Self::Replies,
         Self::Events,
+        Self::Messages,
         Self::Tombstones,
         Self::Hours,
         Self::Replays,
@@ -45,7 +48,7 @@ pub struct Cutoffs {
     pub bodies: UnixMs,
     /// For attempts.
     pub attempts: UnixMs,
-    /// For replies and other events.
+    /// For replies, other events and messages.
     pub replies: UnixMs,
     /// For tombstones and the journal of reads, hours and replays.
     pub tombstones: UnixMs,
@@ -58,7 +61,7 @@ impl Cutoffs {
         match kind {
             Kind::Bodies => self.bodies,
             Kind::Attempts => self.attempts,
-            Kind::Replies | Kind::Events => self.replies,
+            Kind::Replies | Kind::Events | Kind::Messages => self.replies,
             Kind::Tombstones | Kind::Hours | Kind::Replays | Kind::Reads => self.tombstones,
         }
     }

@@ -83,6 +83,7 @@ fn a_reply(suspect: Option<Suspicion>, mobile: &str) -> Reply {
         occurrence: 1,
         suspect,
         extension: suspect.map(|_| "81".into()),
+        in_reply_to: None,
         replied_at,
         mobile: mobile.clone(),
     }

@@ -167,8 +167,8 @@ fn put_replies(
 ) -> Result<(), StoreError> {
     let mut put = connection.prepare_cached(
         "INSERT INTO reply (id, identity, occurrence, account, mobile, replied_at, content, content_raw, gateway,
-                            suspect, extension, read_id, kept_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                            suspect, extension, in_reply_to, read_id, kept_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     for NewReply { reply, identity, .. } in replies {
         put.execute(params![
@@ -183,6 +183,7 @@ fn put_replies(
             reply.gateway,
             reply.suspect.map(Suspicion::as_str),
             reply.extension,
+            reply.in_reply_to,
             read.0,
             now.0,
         ])?;

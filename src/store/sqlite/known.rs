@@ -9,7 +9,7 @@ use crate::reply::Identity;
 use crate::store::error::StoreError;
 use crate::store::read::{Known, Missed, Questions, ReadId, Tally};
 use crate::store::sqlite::accounts::routes;
-use crate::store::sqlite::hours;
+use crate::store::sqlite::{hours, messages};
 use crate::time::{Hour, UnixMs};
 
 /// How far back reads by hour are looked at for a second reader.
@@ -32,6 +32,12 @@ pub(super) fn answer(
 ) -> Result<Known, StoreError> {
     let mut known = Known { now, subscribers: routes(connection)?, ..Known::default() };
     known.tallies = tallies(connection, &questions.identities)?;
+    if messages::any(connection)? {
+        for (identity, mobile, replied_at) in &questions.writers {
+            let message = messages::answered(connection, &facts.account, mobile, *replied_at)?;
+            known.answered.extend(message.map(|message| (*identity, message)));
+        }
+    }
     if let Some(gateway) = &questions.gateway {
         known.gateway_known = connection
             .prepare_cached("SELECT 1 FROM reply WHERE account = ?1 AND gateway = ?2 LIMIT 1")?

@@ -13,6 +13,7 @@ pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;
 mod known;
+pub(crate) mod messages;
 pub(crate) mod outcomes;
 pub(crate) mod probes;
 pub(crate) mod reads;

@@ -171,7 +171,7 @@ fn states(
 /// Replies in the order of the index, which holds all that the order and the conditions need.
 const REPLIES_BEHIND: &str =
     "SELECT reply.seq, reply.id, account, reply.mobile, content, content_raw, reply.replied_at, gateway, occurrence,
-            suspect, extension, read_id, event.seq, kept_ms
+            suspect, extension, read_id, event.seq, kept_ms, in_reply_to
      FROM reply INDEXED BY reply_time LEFT JOIN event ON event.id = reply.id
      WHERE (reply.replied_at, account, reply.seq) > (?1, ?2, ?3) AND reply.replied_at <= ?4
          AND (?5 IS NULL OR account = ?5) AND reply.seq <= ?6
@@ -216,6 +216,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
                 .map(|word| named(9, &word, Suspicion::parse))
                 .transpose()?,
             extension: row.get(10)?,
+            in_reply_to: row.get(14)?,
         },
         read: ReadId(row.get(11)?),
         event: row.get(12)?,

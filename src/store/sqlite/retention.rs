@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::store::error::StoreError;
 use crate::store::retention::{Chunk, Kind};
+use crate::store::sqlite::messages;
 use crate::store::sqlite::upkeep::CLOCK_IS_SET;
 use crate::time::{Hour, UnixMs};
 
@@ -139,6 +140,14 @@ pub(crate) fn find(
             .to_owned(),
             cutoff.0,
         ),
+        Kind::Messages => (
+            "SELECT created_ms, seq FROM message WHERE created_ms < ?1
+                 AND NOT EXISTS (SELECT 1 FROM message_call WHERE message_call.message = message.seq
+                                 AND state IN ('waiting', 'sending'))
+             ORDER BY created_ms LIMIT ?2"
+                .to_owned(),
+            cutoff.0,
+        ),
         Kind::Tombstones => (
             format!(
                 "SELECT hour, identity FROM account CROSS JOIN tally ON tally.account = account.name
@@ -189,9 +198,12 @@ fn found(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Found> {
         }
         Kind::Tombstones => Found { key: Key::Tally(row.get(1)?), came: of_hour(), bytes: 0 },
         Kind::Hours => Found { key: Key::Hour(row.get(1)?, number), came: of_hour(), bytes: 0 },
-        Kind::Attempts | Kind::Replies | Kind::Events | Kind::Replays | Kind::Reads => {
-            Found { key: Key::Row(row.get(1)?), came: UnixMs(number), bytes: 0 }
-        }
+        Kind::Attempts
+        | Kind::Replies
+        | Kind::Events
+        | Kind::Messages
+        | Kind::Replays
+        | Kind::Reads => Found { key: Key::Row(row.get(1)?), came: UnixMs(number), bytes: 0 },
     })
 }
 
@@ -225,6 +237,7 @@ pub(crate) fn drop_chunk(connection: &Connection, chunk: &Chunk) -> Result<usize
             }
             (Kind::Replies, Key::Row(seq)) => drop_reply_if_done(connection, *seq)?,
             (Kind::Events, Key::Row(seq)) => drop_event_if_done(connection, *seq)?,
+            (Kind::Messages, Key::Row(seq)) => messages::drop_message(connection, *seq)?,
             (Kind::Tombstones, Key::Tally(identity)) => {
                 let sql = format!("DELETE FROM tally WHERE identity = ?1 AND {TALLY_IS_FREE}");
                 run(connection, &sql, [identity])?
