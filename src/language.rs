@@ -13,6 +13,12 @@ impl Language {
     /// Both and their words in the configuration, in JSON and on the command line.
     pub const WORDS: [(&str, Self); 2] = [("zh", Self::Zh), ("en", Self::En)];
 
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.pick("zh", "en")
+    }
+
     /// The language of a locale such as `zh_CN.UTF-8`: Chinese, or else English.
     #[must_use]
     pub fn of_locale(locale: &str) -> Self {

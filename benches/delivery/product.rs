@@ -65,7 +65,7 @@ fn configured(count: usize, concurrency: usize, url: &str) -> Vec<SubscriberConf
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    Config::load(file.path(), Secrets::Read).unwrap().subscribers
+    Config::load(file.path(), Secrets::Read, &[]).unwrap().subscribers
 }
 
 impl Product {

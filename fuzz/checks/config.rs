@@ -31,7 +31,7 @@ pub(crate) fn check(bytes: &[u8]) {
 
 fn read(text: &str) -> Result<Config, ConfigErrors> {
     let source = Fetching { calls: Cell::new(text.len()) };
-    Config::parse(text, Path::new("config.toml"), &source)
+    Config::parse(text, Path::new("config.toml"), (&source, replyd::delivery::target::formats()))
 }
 
 fn is_read_or_refused(text: &str) {

@@ -28,7 +28,7 @@ fn config(folder: &Path, account: &str, password: &str) -> Config {
     let text = format!(
         "[[account]]\nname = \"{account}\"\nbase_url = \"http://127.0.0.1:9\"\nuid = \"9999\"\npassword = \"{password}\"\n"
     );
-    Config::parse(&text, &folder.join("config.toml"), &Secrets::Skip).unwrap()
+    Config::parse(&text, &folder.join("config.toml"), (&Secrets::Skip, &[])).unwrap()
 }
 
 fn request(account: &str) -> ReadRequest {

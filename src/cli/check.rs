@@ -8,6 +8,7 @@ use url::Host;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::config::{Config, ConfigErrors, Problem, Secrets, SubscriberConfig};
+use crate::delivery::target;
 use crate::time::format_duration;
 
 /// Arguments of `check`.
@@ -24,7 +25,7 @@ pub(super) struct Arguments {
 /// Checks the configuration and prints what it comes to, or everything that is wrong with it.
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let secrets = if arguments.offline { Secrets::Skip } else { Secrets::Read };
-    let loaded = Config::load(path, secrets);
+    let loaded = Config::load(path, secrets, target::formats());
     for subscriber in loaded.iter().flat_map(|config| &config.subscribers) {
         if let Some(note) = unvetted(subscriber) {
             output::talk(&note);
@@ -79,8 +80,12 @@ fn summary(config: &Config) -> Vec<String> {
     }
     for subscriber in &config.subscribers {
         let host = subscriber.url.host_str().unwrap_or_default();
+        let format = match subscriber.format.is_standard() {
+            true => String::new(),
+            false => format!(" ({})", subscriber.format.as_str()),
+        };
         let state = if subscriber.enabled { "" } else { ", disabled: its deliveries wait" };
-        lines.push(format!("  subscriber  {}: {host}{state}", subscriber.name));
+        lines.push(format!("  subscriber  {}: {host}{format}{state}", subscriber.name));
     }
     if config.subscribers.is_empty() {
         lines.push("  no subscriber: replies are kept, and told to nobody".to_owned());

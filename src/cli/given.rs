@@ -10,6 +10,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::table::visible;
 use crate::config::{Config, SecretSource, Secrets, SourceError, without_line_end};
+use crate::delivery::target;
 use crate::language::Language;
 
 /// Which variable is read where no secret is named.
@@ -102,7 +103,7 @@ impl Arguments {
         if self.subscriber.is_empty() {
             return Ok(());
         }
-        let config = Config::load(path, Secrets::Read)?;
+        let config = Config::load(path, Secrets::Read, target::formats())?;
         for name in &self.subscriber {
             let known = config.subscribers.iter().find(|subscriber| subscriber.name == *name);
             let Some(subscriber) = known else {

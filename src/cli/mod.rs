@@ -37,6 +37,7 @@ pub use crate::cli::exit::Exit;
 use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
+use crate::delivery::target;
 
 /// Reads SMS replies from a gateway that hands each out once, keeps them, and delivers each to
 /// every subscriber as a signed webhook.
@@ -128,7 +129,7 @@ pub async fn run(arguments: Arguments) -> Exit {
 
 /// Loads the configuration with its secrets, and starts the log.
 fn load(path: &std::path::Path) -> Result<Config, Failure> {
-    let config = Config::load(path, Secrets::Read)?;
+    let config = Config::load(path, Secrets::Read, target::formats())?;
     start_log(&format!("warn,replyd={}", config.log.level.as_str()));
     Ok(config)
 }

@@ -16,12 +16,14 @@ pub use account::{AccountConfig, Reconcile};
 pub use address::is_inside;
 pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};
+pub use format::{Format, FormatFacts, Formats, OptionFacts};
 pub use names::name;
+pub use product::ProductConfig;
 pub use rate::RateLimit;
 pub use retain::RetainConfig;
 pub use secret::{WebhookSecret, WebhookSecretError, without_line_end};
 pub use source::{SecretSource, Secrets, SourceError};
-pub use subscriber::{Format, Order, SubscriberConfig};
+pub use subscriber::{Order, SubscriberConfig};
 
 use crate::reply::IdKey;
 use reader::{Section, Value};
@@ -33,8 +35,10 @@ mod address;
 mod cron;
 mod error;
 mod filter;
+mod format;
 mod headers;
 mod names;
+mod product;
 mod rate;
 mod reader;
 mod report;
@@ -133,16 +137,16 @@ impl LogLevel {
 }
 
 impl Config {
-    /// Reads and checks a file of at most 1 MiB.
+    /// Reads and checks a file of at most 1 MiB. `formats` are those beside the webhook.
     ///
     /// # Errors
     /// Everything that is wrong with it, or the one reason why it cannot be read.
-    pub fn load(path: &Path, secrets: Secrets) -> Result<Self, ConfigErrors> {
+    pub fn load(path: &Path, secrets: Secrets, formats: &Formats) -> Result<Self, ConfigErrors> {
         let of_file = |place, message| ConfigErrors::of_file(path, place, message);
         let bytes = source::read_file(path, FILE_BYTES_MAX)
             .map_err(|error| of_file(None, format!("cannot be read: {error}")))?;
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, path, &secrets),
+            Ok(text) => Self::parse(text, path, (&secrets, formats)),
             Err(error) => {
                 let (readable, _) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
                 let readable = String::from_utf8_lossy(readable);
@@ -157,13 +161,17 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(text: &str, path: &Path, source: &dyn SecretSource) -> Result<Self, ConfigErrors> {
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        (source, formats): (&dyn SecretSource, &Formats),
+    ) -> Result<Self, ConfigErrors> {
         let (document, syntax) = DeTable::parse_recoverable(text);
         let mut report = Report::new(text);
         for error in &syntax {
             report.syntax(error);
         }
-        let config = read(document.get_ref(), &mut report, path, source);
+        let config = read(document.get_ref(), &mut report, path, (source, formats));
         let (problems, omitted) = report.finish();
         config
             .filter(|_| problems.is_empty())
@@ -176,7 +184,7 @@ fn read<'d>(
     document: &'d DeTable<'d>,
     report: &mut Report<'d>,
     path: &Path,
-    source: &dyn SecretSource,
+    (source, formats): (&dyn SecretSource, &Formats),
 ) -> Option<Config> {
     let vault = Vault { source, folder: path.parent().unwrap_or(Path::new("")) };
     let mut top = Section::root(document, report);
@@ -184,7 +192,7 @@ fn read<'d>(
     let server = server(top.section("server", "[server]"));
     let log = log(top.section("log", "[log]"));
     let (accounts, names) = account::read_all(&mut top, &vault);
-    let subscribers = subscriber::read_all(&mut top, (&accounts, &names), &vault);
+    let subscribers = subscriber::read_all(&mut top, (&accounts, &names), (&vault, formats));
     top.finish();
     Some(Config { path: path.to_owned(), store, server: server?, log, accounts, subscribers })
 }

@@ -28,7 +28,12 @@ pub(super) enum Purpose {
     Digest,
     /// A webhook's signing secret.
     Webhook,
+    /// A URL with a token in it.
+    Url,
 }
+
+/// Where a URL leads that was not read.
+pub(super) const PLACEHOLDER_HOST: &str = "placeholder.invalid";
 
 impl Purpose {
     fn placeholder(self) -> &'static str {
@@ -37,6 +42,7 @@ impl Purpose {
             Self::Key => "placeholder of enough bytes",
             Self::Digest => "00000000000000000000000000000000",
             Self::Webhook => "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            Self::Url => "https://placeholder.invalid/",
         }
     }
 }
@@ -207,5 +213,6 @@ mod tests {
         assert!(WebhookSecret::parse(Purpose::Webhook.placeholder()).is_ok());
         assert_eq!(Purpose::Digest.placeholder().len(), 32);
         assert!(Purpose::Key.placeholder().len() >= 16);
+        assert!(Purpose::Url.placeholder().contains(PLACEHOLDER_HOST));
     }
 }

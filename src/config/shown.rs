@@ -1,7 +1,7 @@
 //! What may be shown of a subscriber's configuration: no secret, no header's value, and of URLs
 //! only where they lead.
 
-use super::subscriber::{Format, Order, SubscriberConfig};
+use super::subscriber::{Order, SubscriberConfig};
 use super::urls;
 use crate::time::format_duration;
 
@@ -23,13 +23,16 @@ impl SubscriberConfig {
         let headers = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         let accounts = self.accounts.iter().map(String::as_str).collect();
         let secrets = match self.secrets.len() {
-            1 => "one".to_owned(),
+            0 if self.product.secret.is_none() => "none".to_owned(),
+            0 | 1 => "one".to_owned(),
             count => format!("{count}, each signs"),
         };
         vec![
             ("url", self.origin()),
             ("secret", secrets),
             ("format", self.format.as_str().to_owned()),
+            ("options", list(self.product.options.keys().map(String::as_str).collect(), "none")),
+            ("lang", self.product.lang.as_str().to_owned()),
             ("accounts", list(accounts, "all")),
             ("events", list(events, "none")),
             ("match", list(self.matched(), "all")),
@@ -74,15 +77,6 @@ impl Order {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         let word = Self::WORDS.into_iter().find(|(_, order)| *order == self);
-        word.map_or("", |(word, _)| word)
-    }
-}
-
-impl Format {
-    /// The format's word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        let word = Self::WORDS.into_iter().find(|(_, format)| *format == self);
         word.map_or("", |(word, _)| word)
     }
 }

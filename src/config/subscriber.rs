@@ -4,19 +4,22 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 use url::Url;
 
 use super::account::AccountConfig;
 use super::address::is_inside;
+use super::format::{Format, Formats};
 use super::names::{self, Names};
+use super::product::{self, ProductConfig};
 use super::rate::RateLimit;
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
-use super::secret::{Vault, WebhookSecret};
+use super::secret::{Purpose, Vault, WebhookSecret};
 use super::{filter, headers, urls};
 use crate::event::EventType;
+use crate::language::Language;
 use crate::route::Filter;
 
 const KIND: &str = "[[subscriber]]";
@@ -37,18 +40,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT_MAX: Duration = Duration::from_mins(5);
 const CONCURRENCY: usize = 8;
 const CONCURRENCIES: RangeInclusive<usize> = 1..=64;
-
-/// What a delivery's body looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The event as JSON, signed by Standard Webhooks.
-    Standard,
-}
-
-impl Format {
-    /// Every format and its word.
-    pub const WORDS: [(&str, Self); 1] = [("standard", Self::Standard)];
-}
 
 /// In which order one person's replies go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +64,12 @@ pub struct SubscriberConfig {
     /// Where deliveries are sent: `https`, or `http` where that is allowed; without login and
     /// fragment. May hold secrets in its path and query.
     pub url: Url,
-    /// What deliveries are signed with, 1 to 5: each signs.
+    /// What webhooks are signed with, 1 to 5: each signs. None for a product, which has its own.
     pub secrets: Vec<WebhookSecret>,
-    /// What a delivery's body looks like.
+    /// What a delivery looks like.
     pub format: Format,
+    /// What only a product's format has.
+    pub product: ProductConfig,
     /// The accounts whose replies it gets; none named means all.
     pub accounts: Vec<String>,
     /// The events that it gets; at least one.
@@ -123,6 +116,7 @@ impl fmt::Debug for SubscriberConfig {
             .field("url", &urls::shown(&self.url))
             .field("secrets", &self.secrets.len())
             .field("format", &self.format)
+            .field("product", &self.product)
             .field("accounts", &self.accounts)
             .field("events", &self.events)
             .field("filter", &self.filter)
@@ -149,13 +143,13 @@ impl fmt::Debug for SubscriberConfig {
 pub(super) fn read_all(
     top: &mut Section<'_, '_>,
     (accounts, account_names): (&[AccountConfig], &Names),
-    vault: &Vault<'_>,
+    (vault, formats): (&Vault<'_>, &Formats),
 ) -> Vec<SubscriberConfig> {
     let mut names = Names::default();
     let tables = top.tables("subscriber");
     let read = |(number, table)| {
         let mut section = top.item(KIND, number, table);
-        let subscriber = read(&mut section, &mut names, account_names, vault);
+        let subscriber = read(&mut section, &mut names, account_names, (vault, formats));
         if let Some(subscriber) = &subscriber {
             extension_is_possible(&mut section, subscriber, accounts);
         }
@@ -169,15 +163,36 @@ fn read(
     section: &mut Section<'_, '_>,
     names: &mut Names,
     accounts: &Names,
-    vault: &Vault<'_>,
+    (vault, formats): (&Vault<'_>, &Formats),
 ) -> Option<SubscriberConfig> {
     let name = names.read(section);
     let allow_private = section.flag("allow_private", false);
     let allow_http = section.flag("allow_http", false);
     let reach = Reach { inside: allow_private, plain: allow_http || allow_private };
-    let url = section.required("url", |value| value.parse(|text| url(text, reach)));
-    let secrets = secrets(section, vault);
-    let format = section.choice("format", Format::Standard, &Format::WORDS);
+    let url = section.required("url", |value| {
+        // With a product it is the URL that holds the token.
+        let text = match value.toml() {
+            DeValue::Table(_) => vault.open(value, Purpose::Url)?,
+            _ => value.text()?.into(),
+        };
+        url(text.expose_secret(), reach).map_err(|error| value.fault(error))
+    });
+    let format = product::format(section, formats);
+    let facts = format.and_then(Format::facts);
+    let (secrets, product_secret) = match (format, facts) {
+        (Some(_), None) => (secrets(section, vault), None),
+        (Some(_), Some(_)) => (Some(Vec::new()), product::secret(section, vault)),
+        // What it has to be is not known.
+        (None, _) => (section.read("secret", |_| Ok(Vec::new())), None),
+    };
+    if let (Some(facts), Some(url)) = (facts, &url) {
+        product::vet_url(section, facts, (url, product_secret.is_some()));
+    }
+    let product = ProductConfig {
+        secret: product_secret,
+        options: product::options(section, facts, vault),
+        lang: section.choice("lang", Language::Zh, &Language::WORDS),
+    };
     let accounts = known_accounts(section, accounts);
     let events = section.list("events", EVENTS, |item| item.choice(&EventType::WORDS));
     let filter = filter::read(section.section("match", "[subscriber.match]"));
@@ -202,10 +217,11 @@ fn read(
         secrets: secrets?,
         events: events.unwrap_or_else(|| vec![EventType::ReplyReceived]),
         retry: retry.unwrap_or_else(default_retry),
-        concurrency: concurrency.unwrap_or(CONCURRENCY),
+        concurrency: concurrency.unwrap_or(if facts.is_some() { 1 } else { CONCURRENCY }),
         since: since.flatten(),
-        rate_limit: rate_limit.flatten(),
-        format,
+        rate_limit: rate_limit.unwrap_or_else(|| facts.and_then(|facts| facts.rate)),
+        format: format?,
+        product,
         accounts,
         filter,
         mask,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::delivery::target;
 use crate::language::Language;
-use crate::store::attempt::{Disabled, GivenUp, Next, Phase, Trouble};
+use crate::store::attempt::{Disabled, GivenUp, Next, Phase, Refusal, Trouble};
 use crate::time::format_duration;
 
 /// What went wrong, and what to do about it where somebody can.
@@ -41,6 +42,9 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
             both(format!("收到应答之前连接断开：{detail}"), format!("the request failed: {detail}"))
         }
         Trouble::Status { status } => status_in_words(*status, language),
+        Trouble::Product { product, code, message, refusal } => {
+            in_its_words((product, code, message), *refusal, language)
+        }
         Trouble::Told { words } => words.clone(),
     }
 }
@@ -55,8 +59,48 @@ pub fn in_few_words(what: &Trouble) -> String {
         Trouble::Connect { .. } => "cannot connect".to_owned(),
         Trouble::Tls { .. } => "cannot encrypt".to_owned(),
         Trouble::Proxy { .. } => "the proxy does not connect".to_owned(),
+        Trouble::Product { product, code, .. } if is_code(code) => {
+            format!("{product} refused it: {code}")
+        }
+        Trouble::Product { product, .. } => format!("{product} refused it"),
         Trouble::Broken { .. } | Trouble::Told { .. } => "the request failed".to_owned(),
     }
+}
+
+/// Whether a product's code is a number or a word, and not something that it quotes.
+fn is_code(code: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=40).contains(&code.len()) && code.bytes().all(is_letter)
+}
+
+/// A product's refusal: who, its code, what it said, and what to do.
+fn in_its_words(
+    (product, code, message): (&str, &str, &str),
+    refusal: Refusal,
+    language: Language,
+) -> String {
+    let known = target::named(product);
+    let name = known.map_or(product, |target| target.name(language));
+    let code = if code.is_empty() { String::new() } else { format!(" {code}") };
+    let said = match message {
+        "" => String::new(),
+        message => language.pick(format!("：{message}"), format!(": {message}")),
+    };
+    let advice = known.and_then(|target| (target.advice)(code.trim_start()));
+    let [zh, en] = advice.unwrap_or(match refusal {
+        Refusal::Throttled => ["发送过快", "it was sent too much"],
+        Refusal::Busy => ["暂时无法接收", "it cannot take it now"],
+        Refusal::Refused => ["不接受这条消息", "it does not take this message"],
+        Refusal::Gone => [
+            "已不存在；请检查 url，再 `replyd subscribers enable`",
+            "it is gone: check url, then `replyd subscribers enable`",
+        ],
+        Refusal::Unreadable => [
+            "应答无法识别，可能没有收到；请检查 url",
+            "its answer is not the product's, so it may not have it; check url",
+        ],
+    });
+    language.pick(format!("{name}{code}{said}；{zh}"), format!("{name}{code}{said}; {en}"))
 }
 
 fn part(phase: Phase, language: Language) -> &'static str {
@@ -128,8 +172,8 @@ pub fn next(next: &Next, language: Language) -> String {
         }
         Next::Failed { why: GivenUp::Aborted } => language
             .pick(
-                "已放弃：接收方要求不再发送这一条（webhook-delivery: abort-message）",
-                "given up: the receiver asked not to be told of it again (webhook-delivery: abort-message)",
+                "已放弃：接收方不接受这一条，或要求不再发送（webhook-delivery: abort-message）；可手动重试",
+                "given up: the receiver does not take it, or asked not to be told of it again (webhook-delivery: abort-message); it can be retried by hand",
             )
             .to_owned(),
         Next::Failed { why: GivenUp::Test } => {
@@ -144,9 +188,10 @@ pub fn next(next: &Next, language: Language) -> String {
 pub fn disabled(why: Disabled, language: Language) -> &'static str {
     match why {
         Disabled::ByHand => language.pick("已手动停用", "it was disabled by hand"),
-        Disabled::Gone => {
-            language.pick("接收方应答 410，已永久下线", "its receiver answered 410: it is gone")
-        }
+        Disabled::Gone => language.pick(
+            "接收方已永久下线（应答 410，或平台称已不存在）",
+            "its receiver is gone: it answered 410, or its product knows it no more",
+        ),
         Disabled::Asked => language.pick(
             "接收方要求停用（webhook-delivery: disable）",
             "its receiver asked for it (webhook-delivery: disable)",

@@ -9,7 +9,8 @@ use crate::config::SubscriberConfig;
 use crate::delivery::channel::{Channel, Exchange};
 use crate::delivery::explain;
 use crate::delivery::retry::{self, Failure, Rules};
-use crate::delivery::target::{Answer, Verdict, Wish, webhook};
+use crate::delivery::target::redaction::Redaction;
+use crate::delivery::target::{self, Answer, Recipient, Target, Verdict, Wish, text, webhook};
 use crate::language::Language;
 use crate::store::attempt::{Attempt, Next, Trouble};
 use crate::store::delivery::{Claim, Trigger};
@@ -29,6 +30,8 @@ pub struct SenderError {
 pub struct Sender {
     clock: Clock,
     config: SubscriberConfig,
+    /// The product that it is; none for a webhook.
+    target: Option<&'static Target>,
     channel: Channel,
 }
 
@@ -39,7 +42,10 @@ impl Sender {
     /// When its HTTP client cannot be built.
     pub fn new(config: SubscriberConfig, clock: Clock) -> Result<Self, SenderError> {
         match Channel::new(&config) {
-            Ok(channel) => Ok(Self { clock, config, channel }),
+            Ok(channel) => {
+                let target = target::of(config.format);
+                Ok(Self { clock, config, target, channel })
+            }
             Err(reason) => Err(SenderError { subscriber: config.name, reason }),
         }
     }
@@ -59,11 +65,11 @@ impl Sender {
     /// Makes one attempt and decides what follows.
     pub async fn attempt(&self, claim: &Claim) -> Attempt {
         let started = self.clock.now();
-        let headers = webhook::headers(claim, &self.config.secrets, started.unix.seconds());
-        let limit = self.clock.real(self.config.timeout);
-        let exchange = self.channel.post(headers, claim.body.clone(), limit).await;
+        let (exchange, verdict) = match self.target {
+            None => self.webhook(claim, started.unix).await,
+            Some(target) => self.product(target, claim, started.unix).await,
+        };
         let ended = self.clock.now();
-        let verdict = judge(&exchange, ended.unix);
         let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
         let (attempt, created) = (claim.attempt, claim.created);
         let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
@@ -94,6 +100,31 @@ impl Sender {
         attempt
     }
 
+    /// Sends the stored bytes, signed.
+    async fn webhook(&self, claim: &Claim, now: UnixMs) -> (Exchange, Verdict) {
+        let headers = webhook::headers(claim, &self.config.secrets, now.seconds());
+        let limit = self.clock.real(self.config.timeout);
+        let exchange = self.channel.post(headers, claim.body.clone(), limit).await;
+        let verdict = judge(&exchange, webhook::judge, self.clock.now().unix);
+        (exchange, verdict)
+    }
+
+    /// Sends what a product is to show of them.
+    async fn product(&self, target: &Target, claim: &Claim, now: UnixMs) -> (Exchange, Verdict) {
+        let config = &self.config;
+        let recipient = Recipient { url: &config.url, product: &config.product, now };
+        let event = text::Event::read(&claim.body);
+        let message = text::message(&event, config.product.lang, &target.rules);
+        let request = (target.request)(&message, recipient);
+        let limit = self.clock.real(config.timeout);
+        let mut exchange = self.channel.send(request, limit).await;
+        // Neither what is kept nor what is said of it may hold a token that the product quotes.
+        let redaction = Redaction::new(&config.url, &config.product);
+        exchange.answer = redaction.clean(exchange.answer);
+        let verdict = judge(&exchange, target.judge, self.clock.now().unix);
+        (exchange, verdict)
+    }
+
     fn tell(&self, claim: &Claim, tried: &Attempt) {
         let (subscriber, id) = (&self.config.name, &claim.event_id);
         let (attempt, http_status) = (tried.number, tried.http_status);
@@ -116,14 +147,16 @@ impl Sender {
     }
 }
 
-fn judge(exchange: &Exchange, now: UnixMs) -> Verdict {
+/// What came of a request: what its answer means to whom it went, or why there is none.
+fn judge(exchange: &Exchange, meaning: fn(Answer<'_>) -> Verdict, now: UnixMs) -> Verdict {
     let retry_after =
         exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
     match (&exchange.trouble, exchange.http_status) {
-        (None, Some(status)) => webhook::judge(Answer {
+        (None, Some(status)) => meaning(Answer {
             status,
             retry_after,
             webhook_delivery: exchange.webhook_delivery.as_deref(),
+            body: &exchange.answer,
         }),
         (trouble, _) => {
             let silent = || Trouble::Broken { detail: "no answer".to_owned() };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::delivery::pace::{Limits, Pace, Sign};
-use crate::store::attempt::{Attempt, Disabled, Next, Trouble};
+use crate::store::attempt::{Attempt, Disabled, Next, Refusal, Trouble};
 use crate::store::turn::Standing;
 use crate::time::UnixMs;
 
@@ -99,6 +99,11 @@ fn sign(outcome: &Attempt) -> Sign {
     };
     match &outcome.trouble {
         None => Sign::Well,
+        Some(Trouble::Product { refusal, .. }) => match refusal {
+            Refusal::Throttled => Sign::Throttled(asked),
+            Refusal::Refused => Sign::Alive,
+            Refusal::Busy | Refusal::Gone | Refusal::Unreadable => Sign::Down,
+        },
         Some(Trouble::Status { status: 429 }) => Sign::Throttled(asked),
         Some(Trouble::Status { status: 503 }) if asked.is_some() => Sign::Throttled(asked),
         Some(Trouble::Status { status: 401 | 403 | 404 | 405 | 407 | 408 | 410 }) => Sign::Down,
@@ -217,6 +222,10 @@ mod tests {
         let asked = Next::Retry { at: UnixMs(0), wait_ms: 7_000, asked: true };
         let status = |status| Some(Trouble::Status { status });
         let seven = Some(Duration::from_secs(7));
+        let product = |refusal| {
+            let (product, code) = ("wecom".to_owned(), String::new());
+            Some(Trouble::Product { product, code, message: String::new(), refusal })
+        };
         for (trouble, next, expected) in [
             (None, Next::Delivered, Sign::Well),
             (status(400), again(), Sign::Alive),
@@ -228,6 +237,10 @@ mod tests {
             (status(429), asked, Sign::Throttled(seven)),
             (status(429), again(), Sign::Throttled(None)),
             (Some(Trouble::Connect { detail: String::new() }), again(), Sign::Down),
+            (product(Refusal::Throttled), again(), Sign::Throttled(None)),
+            (product(Refusal::Refused), Next::Failed { why: GivenUp::Aborted }, Sign::Alive),
+            (product(Refusal::Busy), again(), Sign::Down),
+            (product(Refusal::Unreadable), again(), Sign::Down),
         ] {
             assert_eq!(sign(&tried(1, trouble.clone(), next, None)), expected, "{trouble:?}");
         }

@@ -110,11 +110,38 @@ pub enum Trouble {
         /// The status.
         status: u16,
     },
+    /// A chat product's answer is no success, whatever its status.
+    Product {
+        /// The product: its format's word.
+        product: String,
+        /// The product's own number or word for it; empty where it gave none.
+        code: String,
+        /// What the product said of it.
+        message: String,
+        /// What that means for what is sent to it.
+        refusal: Refusal,
+    },
     /// What an older version said of it, in its words.
     Told {
         /// The words.
         words: String,
     },
+}
+
+/// What a product's refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It was sent too much.
+    Throttled,
+    /// It cannot take anything just now.
+    Busy,
+    /// It does not take this message, now or later.
+    Refused,
+    /// Nobody is there any more to whom it could be told.
+    Gone,
+    /// It said nothing that can be read: whether it has the message is not known.
+    Unreadable,
 }
 
 /// What becomes of a delivery after an attempt.
@@ -170,7 +197,7 @@ pub enum GivenUp {
 pub enum Disabled {
     /// Somebody disabled it by a command.
     ByHand,
-    /// Its receiver answered 410: it is gone for good.
+    /// Its receiver answered 410, or its product knows it no more: it is gone for good.
     Gone,
     /// Its receiver asked for it by a header.
     Asked,

@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Order, Reconcile, RetainConfig,
-    ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
+    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Order, ProductConfig, Reconcile,
+    RetainConfig, ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
 };
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
@@ -145,7 +145,8 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         name: "crm".to_owned(),
         url: Url::parse(url)?,
         secrets: vec![secret],
-        format: Format::Standard,
+        format: Format::STANDARD,
+        product: ProductConfig::default(),
         accounts: Vec::new(),
         events: vec![EventType::ReplyReceived],
         filter: Filter::default(),

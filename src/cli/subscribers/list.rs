@@ -97,7 +97,7 @@ fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -
     for (known, backlog) in rows {
         let pause = known.row.as_ref().and_then(|row| left_alone_until(row, now));
         let format = known.config.map(|config| config.format);
-        let format = format.filter(|format| *format != Format::Standard);
+        let format = format.filter(|format| !format.is_standard());
         table.row([
             known.name.clone(),
             output::or_dash(known.config.map(|config| config.origin())),

@@ -39,6 +39,7 @@ fn rendered(config: &Config) -> String {
             url,
             secrets,
             format,
+            product,
             accounts,
             events,
             filter,
@@ -61,7 +62,8 @@ fn rendered(config: &Config) -> String {
         let keys: Vec<String> = secrets.iter().map(|secret| hex::encode(secret.key())).collect();
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| (name, value.expose_secret())).collect();
-        writeln!(text, "{name:?} {url} {keys:?} {format:?} {accounts:?} {events:?}").unwrap();
+        writeln!(text, "{name:?} {url} {keys:?} {format:?} {product:?} {accounts:?} {events:?}")
+            .unwrap();
         writeln!(text, "{retry:?} {give_up:?} {timeout:?} {concurrency} {headers:?}").unwrap();
         let filter = serde_json::to_string(filter).unwrap();
         writeln!(text, "{filter} {since:?} {mask} {disable_after:?} {rate_limit:?} {order:?}")
@@ -95,7 +97,7 @@ RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombsto
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
 Plain Nightly
-"crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] Standard [] [ReplyReceived]
+"crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] standard ProductConfig { has_secret: false, options: [], lang: Zh } [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
 {"from":[],"content":null,"gateway":[],"extension":[]} None false 432000s None Mobile
 None true false false false
@@ -131,7 +133,8 @@ fn example_keys(inline: &BTreeSet<&str>) -> BTreeSet<(String, String)> {
 fn the_example_has_every_key_that_is_read_and_no_other() {
     let (document, _) = DeTable::parse_recoverable(EXAMPLE);
     let mut report = Report::new(EXAMPLE);
-    read(document.get_ref(), &mut report, Path::new("config.toml"), &Secrets::Skip).unwrap();
+    let given = (&Secrets::Skip as &dyn SecretSource, target::formats());
+    read(document.get_ref(), &mut report, Path::new("config.toml"), given).unwrap();
     // A section within another is asked for like a key of it, and stands as a header.
     let is_header = |section: &str, key: &str| {
         let header = format!("{}.{key}]", section.trim_end_matches(']'));
@@ -192,6 +195,7 @@ fn every_key_can_be_set() {
         name = "crm"
         url = "http://10.0.0.1:8080/hook?key=1"
         secret = [{ file = "crm.secret" }, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+        lang = "en"
         accounts = ["sim"]
         match = { from = ["139*", "138*"], content = "退订|TD", gateway = "*00", extension = "8?" }
         since = "24h"
@@ -219,7 +223,7 @@ Hour Hourly
 "sim" http://127.0.0.1:9/ "1" fa246d0262c3925617b0c72bb20eeb1d SPREAD
 1s 300s None Some("1069") Gbk 86400s
 Plain Nightly
-"crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] Standard ["sim"] [ReplyReceived]
+"crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] standard ProductConfig { has_secret: false, options: [], lang: En } ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
 {"from":["139*","138*"],"content":"退订|TD","gateway":["*00"],"extension":["8?"]} Some(86400s) true 1ms Some(RateLimit { count: 20, per: 60s }) None
 PROXY2 false true true false
@@ -287,11 +291,11 @@ fn without_secrets_placeholders_stand_in() {
         headers = { authorization = { file = "/none" } }
     "#;
     let path = Path::new("config.toml");
-    let config = Config::parse(text, path, &Secrets::Skip).unwrap();
+    let config = Config::parse(text, path, (&Secrets::Skip, &[])).unwrap();
     assert_eq!(config.subscribers[0].secrets.len(), 2);
     // A literal is checked all the same.
     let text = text.replace(r#"{ env = "NONE" }, "#, r#""whsec_", "#);
-    let error = Config::parse(&text, path, &Secrets::Skip).unwrap_err().to_string();
+    let error = Config::parse(&text, path, (&Secrets::Skip, &[])).unwrap_err().to_string();
     assert_eq!(
         error,
         "config.toml:17:19: subscriber \"crm\": secret[0]: must hold 24 to 64 bytes, not 0"
@@ -305,7 +309,7 @@ fn files_are_loaded_with_what_they_name() {
     let text = format!("[store]\nid_key = {{ file = \"id.key\" }}\n{ACCOUNT}");
     std::fs::write(&path, text).unwrap();
     std::fs::write(folder.path().join("id.key"), "sixteen bytes ok\n").unwrap();
-    let config = Config::load(&path, Secrets::Read).unwrap();
+    let config = Config::load(&path, Secrets::Read, &[]).unwrap();
     assert_eq!(config.store.path, folder.path().join("replyd.db"));
     let expected = IdKey::from_secret(b"sixteen bytes ok");
     assert_eq!(config.store.id_key.unwrap().as_bytes(), expected.as_bytes());

@@ -126,7 +126,7 @@ fn of_the_file_itself() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     let check = |expected: &str| {
-        let error = Config::load(&path, Secrets::Skip).unwrap_err().to_string();
+        let error = Config::load(&path, Secrets::Skip, &[]).unwrap_err().to_string();
         assert_eq!(error, format!("{}{expected}", path.display()));
     };
     check(": cannot be read: No such file or directory (os error 2)");

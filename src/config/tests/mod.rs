@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::delivery::target;
 
 mod broken;
 mod defaults;
@@ -59,7 +60,7 @@ pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
         ("/run/password", "123123\r\n"),
         ("etc/id.key", "sixteen bytes ok"),
     ]);
-    Config::parse(text, Path::new("etc/config.toml"), &secrets)
+    Config::parse(text, Path::new("etc/config.toml"), (&secrets, target::formats()))
 }
 
 /// Checks all errors of a text, without the file's name.

@@ -227,7 +227,16 @@ fn of_logins_and_gateways() {
 #[test]
 fn of_subscribers() {
     for (line, expected) in [
-        ("format = \"slack\"", "10: subscriber \"crm\": format: must be \"standard\""),
+        (
+            "format = \"slak\"",
+            "10: subscriber \"crm\": format: did you mean \"slack\"? It must be \"standard\" or \"dingtalk\" or \"feishu\" or \"wecom\" or \"slack\" or \"discord\" or \"teams\" or \"telegram\"",
+        ),
+        (
+            "options = { chat_id = \"1\" }",
+            "23: subscriber \"crm\": options: are for chat products: format = \"standard\" has none",
+        ),
+        ("options = 7", "11: subscriber \"crm\": options: must be a table, not a whole number"),
+        ("lang = \"fr\"", "8: subscriber \"crm\": lang: must be \"zh\" or \"en\""),
         (
             "accounts = [\"mian\"]",
             "13: subscriber \"crm\": accounts[0]: no [[account]] has the name \"mian\"; did you mean \"main\"?",
@@ -376,4 +385,80 @@ fn of_a_subscribers_url_and_secret() {
     ] {
         check(&format!("{}\n{ACCOUNT}", SUBSCRIBER.replace(from, to)), &[expected]);
     }
+}
+
+#[test]
+fn of_chat_products() {
+    let product = |keys: &str| format!("[[subscriber]]\nname = \"crm\"\n{keys}\n{ACCOUNT}");
+    for (keys, expected) in [
+        (
+            "format = \"dingtalk\"\nurl = \"https://oapi.dingtalk.com/robot/send?access_token=CANARY\"",
+            None,
+        ),
+        (
+            "format = \"dingtalk\"\nurl = { env = \"REPLYD_PASSWORD\" }",
+            Some("4:7: subscriber \"crm\": url: not a URL like https://crm.example.com/hooks/sms"),
+        ),
+        (
+            "format = \"dingtalk\"\nurl = \"https://oapi.dingtalk.com/robot/send\"",
+            Some(
+                "4:7: subscriber \"crm\": url: has no access_token: copy the robot's whole Webhook URL",
+            ),
+        ),
+        (
+            "format = \"wecom\"\nurl = \"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?k=1\"",
+            Some("4:7: subscriber \"crm\": url: has no key: copy the robot's whole Webhook URL"),
+        ),
+        (
+            "format = \"telegram\"\nurl = \"https://api.telegram.org\"",
+            Some(
+                "1:1: subscriber \"crm\": options.chat_id: missing\n\
+                 4:7: subscriber \"crm\": url: is not …/botTOKEN/sendMessage: give that, or the token as secret",
+            ),
+        ),
+        (
+            "format = \"telegram\"\nurl = \"https://api.telegram.org\"\nsecret = \"1:A\"\noptions = { chat = -100 }",
+            Some(
+                "1:1: subscriber \"crm\": options.chat_id: missing\n\
+                 6:20: subscriber \"crm\": options: unknown key; did you mean chat_id?",
+            ),
+        ),
+        (
+            "format = \"telegram\"\nurl = \"https://api.telegram.org\"\nsecret = \"1:A\"\noptions = { chat_id = -100 }",
+            None,
+        ),
+        (
+            "format = \"slack\"\nurl = \"https://hooks.slack.com/services/a/b/c\"\noptions = { hunter2 = 1 }",
+            Some(
+                "5:23: subscriber \"crm\": options: unknown key: format = \"slack\" has no options",
+            ),
+        ),
+    ] {
+        let expected: Vec<&str> = expected.into_iter().flat_map(str::lines).collect();
+        check(&product(keys), &expected);
+    }
+}
+
+#[test]
+fn a_product_brings_its_pace() {
+    let config = |more: &str| {
+        let text = format!(
+            "{ACCOUNT}[[subscriber]]\nname = \"crm\"\nformat = \"wecom\"\n\
+             url = \"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1\"\n{more}"
+        );
+        parse(&text).unwrap().subscribers.remove(0)
+    };
+    let rate = |more| config(more).rate_limit.map(|rate| rate.to_string());
+    assert_eq!(rate("").as_deref(), Some("20 in 1m"));
+    assert_eq!(rate("rate_limit = \"5/min\"").as_deref(), Some("5 in 1m"));
+    assert_eq!(rate("rate_limit = \"\""), None);
+    assert_eq!((config("").concurrency, config("concurrency = 3").concurrency), (1, 3));
+    assert!(config("").secrets.is_empty() && config("").product.secret.is_none());
+    // Its URL is a secret, and so is all that it has.
+    let text = "format = \"telegram\"\nurl = \"https://t.example/botCANARY/sendMessage?CANARY=CANARY\"\n\
+                secret = \"CANARY\"\noptions = { chat_id = \"CANARY\" }";
+    let text = format!("{ACCOUNT}[[subscriber]]\nname = \"crm\"\n{text}");
+    let subscriber = parse(&text).unwrap().subscribers.remove(0);
+    let seen = format!("{subscriber:?} {:?}", subscriber.shown());
+    assert!(!seen.contains("CANARY") && seen.contains("https://t.example/…"), "{seen}");
 }

@@ -20,6 +20,7 @@ use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use crate::config::SubscriberConfig;
+use crate::delivery::target;
 use crate::store::attempt::{Phase, Timings, Trouble};
 use connector::Connector;
 use network::{Network, System};
@@ -65,6 +66,8 @@ pub struct Channel {
     connector: Connector,
     pool: Arc<Pool>,
     uri: Uri,
+    /// Scheme and host, where a proxy wants them with every request.
+    origin: Option<String>,
     /// What every request has.
     headers: HeaderMap,
     /// The configured limit of an attempt, which a refusal is told with.
@@ -93,13 +96,13 @@ impl Channel {
         headers.insert(header::HOST, host(&uri)?);
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        let uri = match connector.plain_proxy() {
+        let (uri, origin) = match connector.plain_proxy() {
             Some(ProxyKind::Http(authorization)) => {
                 let authorization = authorization.clone();
                 headers.extend(authorization.map(|value| (header::PROXY_AUTHORIZATION, value)));
-                uri
+                (uri, Some(config.url.origin().ascii_serialization()))
             }
-            _ => uri.path_and_query().cloned().map(Uri::from).unwrap_or_default(),
+            _ => (uri.path_and_query().cloned().map(Uri::from).unwrap_or_default(), None),
         };
         for (name, value) in &config.headers {
             let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
@@ -109,7 +112,7 @@ impl Channel {
             headers.insert(name, value);
         }
         let pool = Pool::new(config.concurrency, IDLE_MAX);
-        Ok(Self { connector, pool, uri, headers, timeout: config.timeout })
+        Ok(Self { connector, pool, uri, origin, headers, timeout: config.timeout })
     }
 
     /// Posts a body, and reads the first of the answer. Everything together takes no longer than
@@ -120,8 +123,30 @@ impl Channel {
         body: impl Into<Bytes>,
         limit: Duration,
     ) -> Exchange {
+        let request = self.request((Method::POST, self.uri.clone()), headers, body.into());
+        self.exchange(request, limit).await
+    }
+
+    /// Makes a request of its own path, as [`Self::post`] does of the configured one.
+    pub async fn send(&self, request: target::Request, limit: Duration) -> Exchange {
+        let target::Request { method, path_and_query, headers, body } = request;
+        let method = match method {
+            target::Method::Post => Method::POST,
+            target::Method::Get => Method::GET,
+        };
+        let uri = format!("{}{path_and_query}", self.origin.as_deref().unwrap_or_default());
+        let request = uri.parse().map_err(hyper::http::Error::from);
+        let request = request.and_then(|uri| self.request((method, uri), headers, body.into()));
+        self.exchange(request, limit).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Result<PostRequest, hyper::http::Error>,
+        limit: Duration,
+    ) -> Exchange {
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let posted = match self.request(headers, body.into()) {
+        let posted = match request {
             Ok(request) => {
                 let posted = self.converse(request, &mut exchange, &mut trace);
                 tokio::time::timeout(limit, posted).await
@@ -138,12 +163,13 @@ impl Channel {
 
     fn request(
         &self,
+        (method, uri): (Method, Uri),
         headers: impl IntoIterator<Item = (&'static str, String)>,
         body: Bytes,
     ) -> Result<PostRequest, hyper::http::Error> {
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
         for (name, value) in headers {
             let name = HeaderName::try_from(name)?;
@@ -158,7 +184,7 @@ impl Channel {
         exchange: &mut Exchange,
         trace: &mut Trace,
     ) -> Result<(), Trouble> {
-        let (connection, response) = self.send(request, trace).await?;
+        let (connection, response) = self.put_through(request, trace).await?;
         trace.end();
         let header = |name| {
             let value: Option<&HeaderValue> = response.headers().get(name);
@@ -174,7 +200,7 @@ impl Channel {
     }
 
     /// Sends a request on a kept connection, or else on a new one.
-    async fn send(
+    async fn put_through(
         &self,
         mut request: PostRequest,
         trace: &mut Trace,

@@ -13,7 +13,7 @@ fn desk() -> Desk {
     let text = "[[account]]\nname = \"main\"\nbase_url = \"http://127.0.0.1\"\nuid = \"1\"\npassword = \"word\"\n\
          [[subscriber]]\nname = \"crm\"\nurl = \"http://127.0.0.1:1/\"\nallow_private = true\n\
          secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n";
-    let config = Config::parse(text, Path::new("config.toml"), &Secrets::Read).unwrap();
+    let config = Config::parse(text, Path::new("config.toml"), (&Secrets::Read, &[])).unwrap();
     let sender = Sender::new(config.subscribers.into_iter().next().unwrap(), Clock::system());
     let limits = Limits { concurrency: CONCURRENCY, rate: None };
     Desk::new(Arc::new(sender.ok().unwrap()), limits)

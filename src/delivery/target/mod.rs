@@ -1,10 +1,149 @@
 //! What a delivery looks like to each kind of receiver, and what its answer means: pure.
+//!
+//! The [`webhook`] is one kind. Each chat product is a file of its own that says what the product
+//! takes and how it answers; what is common to them stands in [`text`] (what people read),
+//! [`plain`] (a stranger's words made harmless, and cut) and [`answer`]. A new product is one file
+//! here and its name in the two lists below.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::store::attempt::{Disabled, Trouble};
+use url::Url;
 
+use crate::config::{Format, FormatFacts, ProductConfig};
+use crate::language::Language;
+use crate::store::attempt::{Disabled, Trouble};
+use crate::time::UnixMs;
+use text::Message;
+
+pub mod answer;
+mod dingtalk;
+mod discord;
+mod feishu;
+pub mod plain;
+pub mod redaction;
+mod slack;
+mod teams;
+mod telegram;
+pub mod text;
 pub mod webhook;
+mod wecom;
+
+/// Every product.
+static TARGETS: [&Target; 7] = [
+    &dingtalk::TARGET,
+    &feishu::TARGET,
+    &wecom::TARGET,
+    &slack::TARGET,
+    &discord::TARGET,
+    &teams::TARGET,
+    &telegram::TARGET,
+];
+
+/// A product: what it takes, and what it answers.
+pub struct Target {
+    /// What the configuration knows of it.
+    pub facts: FormatFacts,
+    /// Its name in Chinese and English.
+    pub name: [&'static str; 2],
+    /// What its texts may be.
+    pub rules: TextRules,
+    /// The request that brings a message.
+    pub request: fn(&Message, Recipient<'_>) -> Request,
+    /// What an answer means.
+    pub judge: fn(Answer<'_>) -> Verdict,
+    /// What to do about one of its codes, in Chinese and English.
+    pub advice: fn(&str) -> Option<[&'static str; 2]>,
+}
+
+/// What a product's texts may be.
+pub struct TextRules {
+    /// How long a text is by the product's own measure.
+    pub measure: fn(&str) -> usize,
+    /// The longest text, by that measure.
+    pub max: usize,
+    /// Takes from words that are harmless in plain text what they mean in the product's markup.
+    pub escape: fn(&str) -> String,
+}
+
+/// To whom a message goes, and when.
+#[derive(Clone, Copy)]
+pub struct Recipient<'a> {
+    /// The configured URL.
+    pub url: &'a Url,
+    /// The product's secret, options and language.
+    pub product: &'a ProductConfig,
+    /// When it is sent.
+    pub now: UnixMs,
+}
+
+/// A request. No `Debug`: where it goes may be a secret.
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Path and query.
+    pub path_and_query: String,
+    /// Its own headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: String,
+}
+
+/// How a request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// It brings something.
+    Post,
+    /// It only looks.
+    Get,
+}
+
+impl Request {
+    /// Posts JSON.
+    #[must_use]
+    pub fn json(path_and_query: String, body: &serde_json::Value) -> Self {
+        let headers = vec![("content-type", "application/json; charset=utf-8".to_owned())];
+        Self { method: Method::Post, path_and_query, headers, body: body.to_string() }
+    }
+}
+
+/// A URL's path and query as they stand, with further query behind them.
+#[must_use]
+pub fn path_and_query(url: &Url, further: &str) -> String {
+    let query = [url.query().unwrap_or_default(), further];
+    let query = query.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{}{mark}{query}", url.path())
+}
+
+/// The formats that the configuration may name beside the webhook.
+#[must_use]
+pub fn formats() -> &'static [&'static FormatFacts] {
+    static FORMATS: LazyLock<Vec<&'static FormatFacts>> =
+        LazyLock::new(|| TARGETS.iter().map(|target| &target.facts).collect());
+    &FORMATS
+}
+
+/// The product of a format; none of the webhook.
+#[must_use]
+pub fn of(format: Format) -> Option<&'static Target> {
+    named(format.facts()?.word)
+}
+
+/// The product that has this word.
+#[must_use]
+pub fn named(word: &str) -> Option<&'static Target> {
+    TARGETS.into_iter().find(|target| target.facts.word == word)
+}
+
+impl Target {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self, language: Language) -> &'static str {
+        let [zh, en] = self.name;
+        language.pick(zh, en)
+    }
+}
 
 /// What of an answer is judged.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +154,8 @@ pub struct Answer<'a> {
     pub retry_after: Option<Duration>,
     /// Its `webhook-delivery` header.
     pub webhook_delivery: Option<&'a str>,
+    /// The first of its body.
+    pub body: &'a [u8],
 }
 
 /// What an answer means for the delivery.
@@ -38,3 +179,6 @@ pub enum Wish {
     /// To be told of nothing any more.
     Disable(Disabled),
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ mod tests {
 
     fn check(status: u16, webhook_delivery: Option<&str>, delivered: bool, wish: Wish) {
         let retry_after = Some(Duration::from_secs(7));
-        let verdict = judge(Answer { status, retry_after, webhook_delivery });
+        let verdict = judge(Answer { status, retry_after, webhook_delivery, body: b"" });
         assert_eq!(verdict.trouble.is_none(), delivered, "{status} {webhook_delivery:?}");
         assert_eq!(verdict.wish, wish, "{status} {webhook_delivery:?}");
     }

@@ -40,7 +40,10 @@ fn subscriber(url: &str, keys: &str) -> SubscriberConfig {
          [[subscriber]]\nname = \"crm\"\nurl = \"{url}\"\nallow_private = true\n\
          secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n{keys}\n"
     );
-    Config::parse(&text, Path::new("config.toml"), &Secrets::Read).unwrap().subscribers.remove(0)
+    Config::parse(&text, Path::new("config.toml"), (&Secrets::Read, &[]))
+        .unwrap()
+        .subscribers
+        .remove(0)
 }
 
 /// The way to a subscriber over a network.

@@ -1,0 +1,122 @@
+//! What products' answers have in common: a body that decides, whatever the status, and a
+//! refusal with a code.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::delivery::target::{Answer, Verdict, Wish, plain};
+use crate::store::attempt::{Disabled, Refusal, Trouble};
+
+/// The longest wait that a product is taken to mean.
+const WAIT_MAX: Duration = Duration::from_hours(24);
+/// Letters of a product's words that are kept; the whole answer is kept beside them.
+const MESSAGE_LETTERS_MAX: usize = 200;
+/// No product has longer codes.
+const CODE_LETTERS_MAX: usize = 40;
+
+/// The product has it.
+#[must_use]
+pub fn delivered() -> Verdict {
+    Verdict { trouble: None, wish: Wish::None }
+}
+
+/// A refusal in a product's words.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// The product's word.
+    pub product: &'static str,
+    /// Its code, if it gave one.
+    pub code: &'a str,
+    /// What it said.
+    pub message: &'a str,
+}
+
+impl Refused<'_> {
+    /// It was sent too much; it wants to be left alone for so long, where it says that.
+    #[must_use]
+    pub fn throttled(self, wait: Option<Duration>) -> Verdict {
+        let wish = wait.map_or(Wish::None, |wait| Wish::Wait(wait.min(WAIT_MAX)));
+        self.verdict(Refusal::Throttled, wish)
+    }
+
+    /// It may take it later.
+    #[must_use]
+    pub fn busy(self) -> Verdict {
+        self.verdict(Refusal::Busy, Wish::None)
+    }
+
+    /// It never takes this one.
+    #[must_use]
+    pub fn for_good(self) -> Verdict {
+        self.verdict(Refusal::Refused, Wish::Abort)
+    }
+
+    /// It takes nothing any more.
+    #[must_use]
+    pub fn gone(self) -> Verdict {
+        self.verdict(Refusal::Gone, Wish::Disable(Disabled::Gone))
+    }
+
+    fn verdict(self, refusal: Refusal, wish: Wish) -> Verdict {
+        let trouble = Trouble::Product {
+            product: self.product.to_owned(),
+            code: short(self.code, CODE_LETTERS_MAX),
+            message: short(self.message, MESSAGE_LETTERS_MAX),
+            refusal,
+        };
+        Verdict { trouble: Some(trouble), wish }
+    }
+}
+
+/// An answer that is not in the product's form: by its status, where that is no success, and else
+/// one of which nobody knows what it means.
+#[must_use]
+pub fn unreadable(product: &'static str, answer: Answer<'_>) -> Verdict {
+    if !(200..300).contains(&answer.status) {
+        return by_status(answer);
+    }
+    let text = String::from_utf8_lossy(answer.body);
+    Refused { product, code: "", message: &text }.verdict(Refusal::Unreadable, Wish::None)
+}
+
+/// A failure of which only the status is known.
+#[must_use]
+pub fn by_status(answer: Answer<'_>) -> Verdict {
+    let wish = match answer.status {
+        410 => Wish::Disable(Disabled::Gone),
+        _ => answer.retry_after.map_or(Wish::None, Wish::Wait),
+    };
+    Verdict { trouble: Some(Trouble::Status { status: answer.status }), wish }
+}
+
+/// The body, where it is a JSON object.
+#[must_use]
+pub fn object(answer: Answer<'_>) -> Option<Value> {
+    serde_json::from_slice(answer.body).ok().filter(Value::is_object)
+}
+
+/// A member as text, whether it is a text or a number; empty where it is neither.
+#[must_use]
+pub fn text(of: &Value, key: &str) -> String {
+    match of.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Seconds, whole or not, as a wait.
+#[must_use]
+pub fn seconds(of: Option<&Value>) -> Option<Duration> {
+    let seconds = of?.as_f64().filter(|seconds| *seconds >= 0.0)?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The first of a text, on one line.
+fn short(text: &str, letters_max: usize) -> String {
+    let text = plain::visible(text.trim());
+    let mut letters = text.chars();
+    let shown: String = letters.by_ref().take(letters_max).collect();
+    if letters.next().is_some() { shown + "…" } else { shown }
+}
