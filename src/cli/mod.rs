@@ -1,5 +1,6 @@
 //! The command line: one file per command. Data goes to stdout, talk to stderr.
 
+mod arguments;
 mod attempt;
 mod check;
 mod chosen;
@@ -11,12 +12,14 @@ mod exit;
 mod facts;
 mod given;
 mod listen;
+mod new_file;
 mod output;
 mod poll;
 mod progress;
 mod reads;
 mod receiving;
 mod replay;
+mod replies;
 mod run;
 mod signals;
 mod since;
@@ -80,6 +83,8 @@ enum Command {
     Poll(poll::Arguments),
     /// Deliver the replies of an hour, or of several, again; list and cancel such jobs
     Replay(replay::Arguments),
+    /// Look at kept replies, export them, erase a person's
+    Replies(replies::Arguments),
     /// Look at deliveries, try them again, release those that are held, cancel
     Deliveries(deliveries::Arguments),
     /// Look at subscribers, test, enable and disable them
@@ -111,6 +116,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Check(arguments) => check::check(&config, &arguments),
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
+        Command::Replies(arguments) => replies::replies(&config, &arguments).await,
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
         Command::Subscribers(arguments) => subscribers::subscribers(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,

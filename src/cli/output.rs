@@ -14,10 +14,15 @@ pub(super) fn data(line: &str) {
 
 /// Writes bytes of data as they are, all of them.
 pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    all_of(bytes).map(drop)
+}
+
+/// The same; says whether somebody still reads, and wants more.
+pub(super) fn all_of(bytes: &[u8]) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        done => done.map(|()| true),
     }
 }
 
@@ -27,7 +32,8 @@ pub(super) fn json(value: &serde_json::Value) {
     data(&escaped(&value.to_string()));
 }
 
-fn escaped(json: &str) -> String {
+/// JSON in which whatever is not simply seen is escaped.
+pub(super) fn escaped(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for letter in json.chars() {
         // Such letters stand inside of strings alone.

@@ -13,6 +13,9 @@ const SHOWN_AFTER: Duration = Duration::from_secs(1);
 /// The count, the pace and the time left, behind a bar as wide as there is room.
 const OF_MANY: &str = "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
 
+/// The count and the pace, where nobody knows how many there are.
+const OF_SOME: &str = "{msg} {human_pos}  {per_sec}";
+
 /// A line that shows how far the work is. Dropped, it is taken away.
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -22,9 +25,19 @@ pub(super) struct Progress {
 impl Progress {
     /// Of so many things, which are counted; shown once the work takes longer than a second.
     pub(super) fn of(what: &str, total: usize) -> Self {
-        let style = ProgressStyle::with_template(OF_MANY);
+        Self::counted(what, Some(total as u64), OF_MANY)
+    }
+
+    /// Of things of which nobody knows how many there are; shown once the work takes longer than a
+    /// second.
+    pub(super) fn of_some(what: &str) -> Self {
+        Self::counted(what, None, OF_SOME)
+    }
+
+    fn counted(what: &str, total: Option<u64>, template: &str) -> Self {
+        let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style);
         bar.set_message(what.to_owned());
         Self { bar, is_shown: Cell::new(false) }

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod message;
 pub mod read;
 pub mod replay;
+pub mod replies;
 pub mod retention;
 pub mod slot;
 mod sqlite;

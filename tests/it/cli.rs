@@ -18,6 +18,7 @@ fn help_lists_the_commands_and_what_is_no_command_is_refused() {
         "check",
         "poll",
         "replay",
+        "replies",
         "deliveries",
         "subscribers",
         "coverage",

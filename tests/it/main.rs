@@ -34,6 +34,7 @@ mod recovery;
 mod refusals;
 mod replay;
 mod replay_jobs;
+mod replies;
 mod routes;
 mod schemas;
 mod shared;

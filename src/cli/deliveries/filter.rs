@@ -2,6 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::cli::arguments;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::since::{Since, Until};
 use crate::event::{EventType, TEST_TYPE};
@@ -18,13 +19,13 @@ pub(super) struct FilterArguments {
     #[arg(long, value_name = "NAME")]
     subscriber: Option<String>,
     /// Only in this state (repeatable)
-    #[arg(long = "state", value_name = "STATE", value_parser = state_parser())]
+    #[arg(long = "state", value_name = "STATE", value_parser = arguments::delivery_state())]
     states: Vec<DeliveryState>,
     /// Only about this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// Only of the replies of this number, which is compared as a whole: 13912345678
-    #[arg(long, value_name = "NUMBER", value_parser = mobile)]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::mobile)]
     mobile: Option<Mobile>,
     /// Only made since: 24h ago, on 2008-05-27, or in 2008-05-27_12 (Beijing time)
     #[arg(long, value_name = "WHEN")]
@@ -56,11 +57,6 @@ pub(super) const NAMES: [&str; 9] = [
     "id_of_event",
 ];
 
-fn state_parser() -> impl TypedValueParser<Value = DeliveryState> {
-    PossibleValuesParser::new(DeliveryState::ALL.map(DeliveryState::as_str))
-        .try_map(|word| DeliveryState::parse(&word).ok_or("no such state"))
-}
-
 fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
     PossibleValuesParser::new(Trigger::ALL.map(Trigger::as_str))
         .try_map(|word| Trigger::parse(&word).ok_or("no such trigger"))
@@ -69,10 +65,6 @@ fn trigger_parser() -> impl TypedValueParser<Value = Trigger> {
 fn type_parser() -> impl TypedValueParser<Value = String> {
     let words = EventType::WORDS.into_iter().map(|(word, _)| word);
     PossibleValuesParser::new(words.chain([TEST_TYPE]))
-}
-
-fn mobile(text: &str) -> Result<Mobile, &'static str> {
-    Mobile::parse(text).ok_or("not a number of 3 to 20 digits, perhaps behind a +")
 }
 
 impl FilterArguments {

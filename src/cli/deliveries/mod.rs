@@ -54,7 +54,7 @@ pub(super) async fn deliveries(path: &Path, arguments: &Arguments) -> Result<Exi
 }
 
 /// A delivery as every command gives it. Numbers are masked.
-fn as_json(delivery: &DeliveryRow, content: bool) -> serde_json::Value {
+pub(super) fn as_json(delivery: &DeliveryRow, content: bool) -> serde_json::Value {
     let mut json = json!({
         "id": delivery.id,
         "event_id": delivery.event_id,

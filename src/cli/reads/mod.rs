@@ -39,12 +39,12 @@ pub(super) async fn reads(path: &Path, arguments: &Arguments) -> Result<Exit, Fa
 }
 
 /// What was read: the box, or an hour by `time`.
-fn kind(hour: Option<Hour>) -> String {
+pub(super) fn kind(hour: Option<Hour>) -> String {
     hour.map_or_else(|| "plain".to_owned(), |hour| hour.to_string())
 }
 
 /// How far a read is trusted, with the reason where it is not.
-fn verdict(row: &JournalRow) -> String {
+pub(super) fn verdict(row: &JournalRow) -> String {
     match (&row.verdict, &row.reason) {
         (Some(verdict), Some(reason)) => format!("{verdict} ({reason})"),
         (Some(verdict), None) => verdict.clone(),
@@ -53,7 +53,7 @@ fn verdict(row: &JournalRow) -> String {
 }
 
 /// A read as JSON, by the names that `poll` gives it too.
-fn as_json(row: &JournalRow) -> serde_json::Value {
+pub(super) fn as_json(row: &JournalRow) -> serde_json::Value {
     let time = |at: UnixMs| at.beijing().rfc3339();
     serde_json::json!({
         "read": row.id.0,

@@ -18,6 +18,7 @@ pub(crate) mod outcomes;
 pub(crate) mod probes;
 pub(crate) mod reads;
 pub(crate) mod replays;
+pub(crate) mod replies;
 pub(crate) mod retention;
 mod schema;
 pub(crate) mod search;
