@@ -16,6 +16,7 @@ use crate::app::replays::Replays;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, SubscriberConfig};
 use crate::delivery::worker::Worker;
+use crate::intake::balance::Balance;
 use crate::intake::reader::{ReadResult, Reader};
 use crate::intake::take_in::TakeIn;
 use crate::reply::IdKey;
@@ -121,6 +122,16 @@ impl App {
                 Ok(reader.run(ticks, stop).await?)
             });
         }
+        for config in &self.config.accounts {
+            let balance = Balance::new(self.store.clone(), self.clock.clone(), config)?;
+            if let Some(balance) = balance {
+                let stop = stop.clone();
+                tasks.spawn(format!("balance of {}", config.name), async move {
+                    balance.run(stop).await;
+                    Ok(())
+                });
+            }
+        }
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
             let stop = stop.clone();
@@ -185,6 +196,9 @@ impl App {
             let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
             if !self.read_once(&reader, config, stop).await? {
                 once.reads_failed += 1;
+            }
+            if let Some(balance) = Balance::new(self.store.clone(), self.clock.clone(), config)? {
+                balance.look_if_due().await?;
             }
         }
         Replays::new(self.store.clone(), self.clock.clone()).finish(stop).await?;

@@ -17,6 +17,7 @@ pub mod language;
 pub mod reply;
 pub mod route;
 pub mod schedule;
+pub mod sending;
 pub mod server;
 pub mod store;
 pub mod time;

@@ -17,7 +17,7 @@ use code::Code;
 mod code;
 
 /// Each room's storey. A room may use those below it, not its neighbours on the same one.
-const RANKS: [(&str, u8); 18] = [
+const RANKS: [(&str, u8); 19] = [
     ("language", 0),
     ("time", 0),
     ("tls", 0),
@@ -30,6 +30,7 @@ const RANKS: [(&str, u8); 18] = [
     ("config", 6),
     ("intake", 7),
     ("delivery", 7),
+    ("sending", 7),
     ("server", 8),
     ("schedule", 8),
     ("app", 9),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod attempt;
+mod balance;
 mod check;
 mod chosen;
 mod consent;
@@ -21,6 +22,7 @@ mod receiving;
 mod replay;
 mod replies;
 mod run;
+mod send;
 mod signals;
 mod since;
 mod spoken;
@@ -66,6 +68,7 @@ Examples:
   replyd check                             is the configuration right?
   replyd subscribers test crm              does this receiver take what it is sent?
   replyd run                               the service
+  replyd send --to 13900000001 '您好'      send a text
   replyd replay 2008-05-27_12 --dry-run    what would be delivered again?
 
 Exit codes: 0 done, 1 some of it failed, 2 usage, 66 not found, 69 unreachable, 75 not now,
@@ -89,6 +92,10 @@ enum Command {
     Deliveries(deliveries::Arguments),
     /// Look at subscribers, test, enable and disable them
     Subscribers(subscribers::Arguments),
+    /// Send a text to one or to thousands of numbers
+    Send(send::Arguments),
+    /// How many messages each account has left, or has sent
+    Balance(balance::Arguments),
     /// Show which hours are sure, and in which replies may be missing
     Coverage(coverage::Arguments),
     /// The journal of what was read
@@ -119,6 +126,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Replies(arguments) => replies::replies(&config, &arguments).await,
         Command::Deliveries(arguments) => deliveries::deliveries(&config, &arguments).await,
         Command::Subscribers(arguments) => subscribers::subscribers(&config, &arguments).await,
+        Command::Send(arguments) => send::send(&config, &arguments).await,
+        Command::Balance(arguments) => balance::balance(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,

@@ -15,7 +15,7 @@ use super::report::Fault;
 use super::secret::{Purpose, Vault};
 use super::urls;
 use crate::gateway::charset::Charset;
-use crate::gateway::client::ReadMode;
+use crate::gateway::client::{Access, ReadMode};
 
 const KIND: &str = "[[account]]";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -33,6 +33,8 @@ const RECOVER_MAX: Duration = Duration::from_hours(31 * 24);
 /// Longer than any account's name or number at a gateway.
 const UID_BYTES_MAX: usize = 128;
 const NUMBER_DIGITS_MAX: usize = 32;
+/// More messages than anybody buys.
+const BALANCE_LOW_MAX: usize = 1_000_000_000;
 
 /// One account at a gateway. `Debug` shows no login.
 #[derive(Clone)]
@@ -66,6 +68,22 @@ pub struct AccountConfig {
     pub read: ReadMode,
     /// When every hour that is over is looked at once.
     pub reconcile: Reconcile,
+    /// With fewer messages left than so many the account is told of as low; 0 when never.
+    pub balance_low: usize,
+}
+
+impl AccountConfig {
+    /// How its gateway is reached.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        Access {
+            base_url: self.base_url.clone(),
+            uid: self.uid.clone(),
+            pwd: SecretString::clone(&self.pwd),
+            charset: self.charset,
+            proxy: self.proxy.clone(),
+        }
+    }
 }
 
 /// When every hour that is over is read by `time` once, whatever plain reads brought of it.
@@ -95,6 +113,7 @@ impl fmt::Debug for AccountConfig {
             .field("recover", &self.recover)
             .field("read", &self.read)
             .field("reconcile", &self.reconcile)
+            .field("balance_low", &self.balance_low)
             .finish_non_exhaustive()
     }
 }
@@ -158,6 +177,7 @@ fn read(
     let recover = section.duration("recover", RECOVER, Duration::ZERO..=RECOVER_MAX);
     let read = section.choice("read", ReadMode::Plain, &READS);
     let reconcile = section.read("reconcile", reconcile).unwrap_or_default();
+    let balance_low = section.read("balance_low", |value| value.integer(0..=BALANCE_LOW_MAX));
     section.finish();
     let name = name?;
     Some(AccountConfig {
@@ -174,6 +194,7 @@ fn read(
         recover,
         read,
         reconcile,
+        balance_low: balance_low.unwrap_or_default(),
     })
 }
 

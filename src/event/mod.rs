@@ -47,11 +47,14 @@ pub enum EventType {
     /// A subscriber was disabled: its deliveries wait.
     #[serde(rename = "subscriber.disabled")]
     SubscriberDisabled,
+    /// An account has few messages left.
+    #[serde(rename = "balance.low")]
+    BalanceLow,
 }
 
 impl EventType {
     /// Every type and its word in the configuration, the store and JSON.
-    pub const WORDS: [(&str, Self); 9] = [
+    pub const WORDS: [(&str, Self); 10] = [
         ("reply.received", Self::ReplyReceived),
         ("account.login_failed", Self::LoginFailed),
         ("account.recovered", Self::Recovered),
@@ -61,6 +64,7 @@ impl EventType {
         ("record.unparsed", Self::RecordUnparsed),
         ("subscriber.failing", Self::SubscriberFailing),
         ("subscriber.disabled", Self::SubscriberDisabled),
+        ("balance.low", Self::BalanceLow),
     ];
 
     /// The type's word.

@@ -78,6 +78,13 @@ pub enum Notice<'a> {
         /// Why: `gone`, `asked` or `failing`.
         reason: &'a str,
     },
+    /// An account has fewer messages left than its threshold.
+    BalanceLow {
+        /// How many are left.
+        balance: u64,
+        /// The threshold.
+        threshold: usize,
+    },
 }
 
 impl Notice<'_> {
@@ -93,6 +100,7 @@ impl Notice<'_> {
             Self::RecordUnparsed { .. } => EventType::RecordUnparsed,
             Self::SubscriberFailing { .. } => EventType::SubscriberFailing,
             Self::SubscriberDisabled { .. } => EventType::SubscriberDisabled,
+            Self::BalanceLow { .. } => EventType::BalanceLow,
         }
     }
 
@@ -168,6 +176,10 @@ enum Detail<'a> {
         since: Option<String>,
         reason: &'a str,
     },
+    BalanceLow {
+        balance: u64,
+        threshold: usize,
+    },
 }
 
 /// The webhook's body for a notice.
@@ -202,6 +214,7 @@ pub fn notice(of: NoticeOf<'_>, notice: Notice<'_>) -> String {
             let since = since.map(|since| since.beijing().rfc3339());
             Detail::SubscriberDisabled { subscriber, since, reason }
         }
+        Notice::BalanceLow { balance, threshold } => Detail::BalanceLow { balance, threshold },
     };
     let data = Data { id: of.id, account: of.account, notice: detail };
     Event::render(notice.event_type(), &of.at.beijing().rfc3339(), data)
@@ -246,6 +259,10 @@ mod tests {
         check(
             Notice::RecordUnparsed { read: 7, faults: 1, kind: "no_number" },
             r#","read":7,"faults":1,"kind":"no_number""#,
+        );
+        check(
+            Notice::BalanceLow { balance: 99, threshold: 100 },
+            r#","balance":99,"threshold":100"#,
         );
         let (since, disables_at) = (hour("2026-11-22_08").end(), hour("2026-11-27_08").end());
         check(

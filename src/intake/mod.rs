@@ -6,6 +6,7 @@
 //! [`count`], [`hours`], [`suspicion`], [`ingest`]); [`reader`] and [`take_in`] carry out. Nothing
 //! here knows of subscribers' servers: replies and their deliveries meet in the store.
 
+pub mod balance;
 pub mod count;
 pub mod hours;
 pub mod ingest;

@@ -6,16 +6,13 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Moment};
 use crate::config::AccountConfig;
-use crate::gateway::client::{
-    Access, BODY_BYTES_MAX, Client, ClientError, Figure, ReadMode, Received,
-};
+use crate::gateway::client::{BODY_BYTES_MAX, Client, ClientError, Figure, ReadMode, Received};
 use crate::intake::hours;
 use crate::intake::plan::{self, Step, Wishes};
 use crate::intake::standing::{self, Teller};
@@ -88,14 +85,7 @@ impl Reader {
     /// # Errors
     /// When its HTTP client cannot be built.
     pub fn new(store: Store, clock: Clock, config: AccountConfig) -> Result<Self, IntakeError> {
-        let access = Access {
-            base_url: config.base_url.clone(),
-            uid: config.uid.clone(),
-            pwd: SecretString::clone(&config.pwd),
-            charset: config.charset,
-            proxy: config.proxy.clone(),
-        };
-        let client = Client::new(access)
+        let client = Client::new(config.access())
             .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
         let take_in = TakeIn::new(store.clone(), clock.clone());
         Ok(Self { store, clock, config, client, take_in })

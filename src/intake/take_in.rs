@@ -219,7 +219,7 @@ fn tell_event(account: &str, read: i64, event: EventType) {
         }
         // Told above, each in its own words.
         EventType::ReplyReceived | EventType::LoginFailed | EventType::RecordUnparsed => {}
-        // No read tells of subscribers.
-        EventType::SubscriberFailing | EventType::SubscriberDisabled => {}
+        // No read tells of subscribers, or of messages left.
+        EventType::SubscriberFailing | EventType::SubscriberDisabled | EventType::BalanceLow => {}
     }
 }

@@ -5,6 +5,7 @@
 //! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
 
 pub mod attempt;
+pub mod balance;
 pub mod by_hand;
 pub mod delivery;
 pub mod error;

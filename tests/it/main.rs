@@ -37,6 +37,7 @@ mod replay_jobs;
 mod replies;
 mod routes;
 mod schemas;
+mod send;
 mod shared;
 mod standing;
 mod subscribers;

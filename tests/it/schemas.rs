@@ -32,6 +32,7 @@ fn schema(event_type: EventType) -> &'static str {
         EventType::SubscriberDisabled => {
             include_str!("../../docs/schemas/subscriber.disabled.json")
         }
+        EventType::BalanceLow => include_str!("../../docs/schemas/balance.low.json"),
     }
 }
 
@@ -122,6 +123,7 @@ fn rendered(event_type: EventType) -> Vec<String> {
             disables_at: at,
             last_trouble: "status 503",
         }],
+        EventType::BalanceLow => vec![Notice::BalanceLow { balance: 0, threshold: 1 }],
         EventType::SubscriberDisabled => [Some(UnixMs(0)), None]
             .map(|since| Notice::SubscriberDisabled { subscriber, since, reason: "gone" })
             .to_vec(),

@@ -137,6 +137,7 @@ fn account(simulator: &Simulator) -> anyhow::Result<AccountConfig> {
         recover: Duration::from_hours(1),
         read: ReadMode::Plain,
         reconcile: Reconcile::Off,
+        balance_low: 0,
     })
 }
 

@@ -27,11 +27,12 @@ fn rendered(config: &Config) -> String {
             recover,
             read,
             reconcile,
+            balance_low,
         } = account;
         writeln!(text, "{name:?} {base_url} {uid:?} {} {schedule}", pwd.expose_secret()).unwrap();
         writeln!(text, "{min_interval:?} {timeout:?} {proxy:?} {number:?} {charset:?} {recover:?}")
             .unwrap();
-        writeln!(text, "{read:?} {reconcile:?}").unwrap();
+        writeln!(text, "{read:?} {reconcile:?} {balance_low}").unwrap();
     }
     for subscriber in subscribers {
         let SubscriberConfig {
@@ -96,7 +97,7 @@ fn the_defaults_are_these() {
 RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombstones: 34560000s }
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
-Plain Nightly
+Plain Nightly 0
 "crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] standard ProductConfig { has_secret: false, options: [], lang: Zh } [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
 {"from":[],"content":null,"gateway":[],"extension":[]} None false 432000s None Mobile
@@ -184,6 +185,7 @@ fn every_key_can_be_set() {
         recover = "0s"
         read = "hour"
         reconcile = "hourly"
+        balance_low = 500
         [[account]]
         name = "sim"
         base_url = "http://127.0.0.1:9"
@@ -219,10 +221,10 @@ fn every_key_can_be_set() {
 RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones: 7776000s }
 "A.b_c-1" https://sms.example.com/api "test" b9887c5ebb23ebb294acab183ecf0769 0 0 * * * *
 1200s 1ms PROXY1 Some("1068") Utf8 0ns
-Hour Hourly
+Hour Hourly 500
 "sim" http://127.0.0.1:9/ "1" fa246d0262c3925617b0c72bb20eeb1d SPREAD
 1s 300s None Some("1069") Gbk 86400s
-Plain Nightly
+Plain Nightly 0
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] standard ProductConfig { has_secret: false, options: [], lang: En } ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
 {"from":["139*","138*"],"content":"退订|TD","gateway":["*00"],"extension":["8?"]} Some(86400s) true 1ms Some(RateLimit { count: 20, per: 60s }) None

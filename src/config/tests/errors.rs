@@ -72,10 +72,9 @@ fn of_unknown_keys() {
     check(&format!("lisen = 1\n{ACCOUNT}"), &["1:1: lisen: unknown key"]);
     check(&format!("[sever]\n{ACCOUNT}"), &["1:2: sever: unknown key; did you mean server?"]);
     check(&format!("[store]\npath = 1\n{ACCOUNT}"), &["2:1: store.path: unknown key"]);
-    // Keys of features that do not exist yet are unknown like any other.
     check(
         &format!("{ACCOUNT}balance_low = \"off\"\n"),
-        &["6:1: account \"main\": balance_low: unknown key"],
+        &["6:15: account \"main\": balance_low: must be a whole number, not a string"],
     );
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 #[cfg(test)]
 pub(crate) mod audit;
+pub(crate) mod balance;
 pub(crate) mod by_hand;
 mod check;
 pub(crate) mod claims;

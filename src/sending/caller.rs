@@ -1,0 +1,96 @@
+//! Makes the calls of a message, one after the other.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::config::AccountConfig;
+use crate::gateway::client::{Client, ClientError};
+use crate::gateway::tx::{Call, Outcome};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::message::MessageSeq;
+
+/// How often, and how far apart, a store that fails is offered the outcome of a call.
+const RECORD_TRIES: u32 = 10;
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Makes calls for one account.
+pub struct Caller {
+    store: Store,
+    clock: Clock,
+    account: String,
+    client: Client,
+}
+
+impl Caller {
+    /// Prepares the calls of an account, which is in the store already.
+    ///
+    /// # Errors
+    /// When its HTTP client cannot be built.
+    pub fn new(store: Store, clock: Clock, config: &AccountConfig) -> Result<Self, ClientError> {
+        let client = Client::new(config.access())?;
+        Ok(Self { store, clock, account: config.name.clone(), client })
+    }
+
+    /// Makes a call, unless it was begun before.
+    ///
+    /// # Errors
+    /// The store's own. Before the call nothing was sent; after it the outcome is in the log.
+    pub async fn call(
+        &self,
+        message: MessageSeq,
+        number: usize,
+        call: Call<'_>,
+    ) -> Result<Option<Outcome>, StoreError> {
+        if !self.store.begin_call(message, number, self.clock.now().unix).await? {
+            return Ok(None);
+        }
+        let outcome = self.client.tx(call).await;
+        self.tell(message, number, call.numbers.len(), &outcome);
+        self.record(message, number, &outcome).await?;
+        Ok(Some(outcome))
+    }
+
+    /// A store that is full or busy now may take it in a moment.
+    async fn record(
+        &self,
+        message: MessageSeq,
+        number: usize,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let now = self.clock.now().unix;
+            match self.store.end_call(message, number, outcome.clone(), now).await {
+                Err(error) if tries < RECORD_TRIES && !matches!(error, StoreError::Closed) => {
+                    warn!(account = self.account, %error, "what became of a message is not kept yet");
+                }
+                done => return done,
+            }
+            tries += 1;
+            tokio::time::sleep(RECORD_PAUSE).await;
+        }
+    }
+
+    fn tell(&self, message: MessageSeq, call: usize, numbers: usize, outcome: &Outcome) {
+        let (account, message) = (&self.account, message.0);
+        match outcome {
+            Outcome::Accepted => info!(account, message, call, numbers, "sent"),
+            Outcome::Refused(status) => {
+                error!(account, message, call, numbers, %status, "not sent: the gateway refused it");
+            }
+            Outcome::Unsent(detail) => {
+                error!(
+                    account,
+                    message, call, numbers, detail, "not sent: the gateway was not reached"
+                );
+            }
+            Outcome::Unclear(detail) => {
+                let words = "it may have been sent: the gateway did not say; it is not sent again";
+                error!(account, message, call, numbers, detail, "{words}");
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From the store to the gateway: sends messages, each at most once.
+//!
+//! An SMS costs money and cannot be taken back. So a call's row says that it is being made before
+//! it is, and nothing that was begun is ever begun again: of a process that dies meanwhile, or an
+//! answer that says nothing, the outcome is unclear, and somebody must look.
+
+pub mod caller;
