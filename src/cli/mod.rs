@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod facts;
 mod given;
+mod init;
 mod listen;
 mod new_file;
 mod output;
@@ -24,6 +25,7 @@ mod replies;
 mod run;
 mod send;
 mod signals;
+mod sim;
 mod since;
 mod spoken;
 mod subscribers;
@@ -80,6 +82,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the service: read on schedule, keep, deliver
     Run(run::Arguments),
+    /// Write a commented configuration, with a secret of its own
+    Init(init::Arguments),
     /// Check the configuration; touches neither network nor store
     Check(check::Arguments),
     /// Read each account's replies once, now, if its slot is free
@@ -100,6 +104,8 @@ enum Command {
     Coverage(coverage::Arguments),
     /// The journal of what was read
     Reads(reads::Arguments),
+    /// A gateway on this machine that hands out made-up replies, for tests
+    Sim(sim::Arguments),
     /// Listen for webhooks on this machine, verify them and explain what comes
     Listen(listen::Arguments),
     /// Say why a webhook's signature holds or does not
@@ -120,6 +126,7 @@ pub async fn run(arguments: Arguments) -> Exit {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments).await,
         Command::Run(arguments) => run::run(&config, &arguments).await,
+        Command::Init(arguments) => init::init(&config, &arguments).await,
         Command::Check(arguments) => check::check(&config, &arguments),
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
@@ -130,6 +137,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Balance(arguments) => balance::balance(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
+        Command::Sim(arguments) => sim::sim(&arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),
     };

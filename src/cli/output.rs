@@ -97,6 +97,15 @@ pub(super) fn is_coloured() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// A text as a shell takes it back as one word.
+pub(super) fn shell(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +129,15 @@ mod tests {
             [(0, "1s"), (59, "59s"), (61, "1m"), (3_599, "59m"), (93_000, "1d"), (172_800, "2d")]
         {
             assert_eq!(short(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_back_as_it_was() {
+        for (text, expected) in
+            [("9999", "9999"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'")]
+        {
+            assert_eq!(shell(text), expected);
         }
     }
 }

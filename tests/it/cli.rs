@@ -23,6 +23,8 @@ fn help_lists_the_commands_and_what_is_no_command_is_refused() {
         "subscribers",
         "coverage",
         "reads",
+        "sim",
+        "init",
         "listen",
         "verify",
     ] {

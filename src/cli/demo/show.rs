@@ -82,7 +82,7 @@ impl Show {
         match event {
             SimulatorEvent::Arrived { reply, .. } => self.line("customer", &arrived(reply)),
             SimulatorEvent::Read(read) => self.line("read", &read_in_words(read)),
-            SimulatorEvent::Sent(_) => {}
+            SimulatorEvent::Sent(_) | SimulatorEvent::Called(_) => {}
         }
     }
 

@@ -31,8 +31,8 @@ use tokio_util::task::TaskTracker;
 pub use fault::{Chaos, Fault};
 pub use habits::{Consume, Habits, TimeMarks, TooEarly};
 pub use records::{
-    AnsweredBy, Asked, BegunRead, Ending, LedgerReply, Login, Message, NewAccount, NewReply, Read,
-    ReadRequest, Sent, Ticket,
+    AnsweredBy, Asked, BegunRead, Call, Ending, LedgerReply, Login, Message, NewAccount, NewReply,
+    Read, ReadRequest, Sent, Ticket,
 };
 
 use crate::clock::Clock;
@@ -79,6 +79,8 @@ pub enum SimulatorEvent {
     Read(ReadRequest),
     /// A message was accepted.
     Sent(Sent),
+    /// Any other request was answered.
+    Called(Call),
 }
 
 /// A handle on a running gateway. Cheap to clone; the gateway runs until [`Simulator::stop`],

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use encoding_rs::GB18030;
+use md5::{Digest, Md5};
 
 use crate::gateway::charset::Charset;
 use crate::gateway::status::Status;
@@ -22,6 +23,13 @@ pub struct NewAccount {
 }
 
 impl NewAccount {
+    /// An account with the number and the credit of the provider's own examples.
+    #[must_use]
+    pub fn with_login(uid: &str, password: &str) -> Self {
+        let pwd = hex::encode(Md5::digest(password));
+        Self { uid: uid.into(), pwd, ..Self::example() }
+    }
+
     /// The account of the provider's own examples.
     #[must_use]
     pub fn example() -> Self {
@@ -163,6 +171,22 @@ pub struct ReadRequest {
     pub status: Option<Status>,
     /// How the answer ended.
     pub ending: Ending,
+}
+
+/// A request that neither read nor sent anything: for an account's figures, to send what was
+/// refused, or of no call of this protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it had arrived.
+    pub at: UnixMs,
+    /// Its path without the query; empty where it could not be read.
+    pub path: String,
+    /// The account that it named; perhaps none.
+    pub uid: String,
+    /// The code that it was answered; `None` where that was no answer of this protocol.
+    pub status: Option<Status>,
+    /// The HTTP status of the answer.
+    pub http_status: u16,
 }
 
 /// A message that an account sent.

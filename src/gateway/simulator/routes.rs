@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::fault::{Chaos, Dice, Fault};
 use super::ledger::Ledger;
-use super::records::{AnsweredBy, Asked, Login, Message, Read, Sent, Ticket};
+use super::records::{AnsweredBy, Asked, Call, Login, Message, Read, Sent, Ticket};
 use super::request::{Method, Request};
 use super::script::{Answer, Script};
 use crate::gateway::charset::Charset;
@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) ticket: Option<Ticket>,
     /// What was sent by it.
     pub(super) sent: Option<Sent>,
+    /// What it was, where it neither read nor sent.
+    pub(super) call: Option<Call>,
 }
 
 impl State {
@@ -50,10 +52,13 @@ impl State {
             "/rx" => self.rx(request, now),
             "/tx" => match self.tx(request, now) {
                 Ok(sent) => Exchange { sent: Some(sent), ..says(code(Status::OK)) },
-                Err(status) => says(code(status)),
+                Err(status) => called(says(code(status)), request, Some(status), now),
             },
-            "/mm" => says(self.mm(request)),
-            _ => refuses(404),
+            "/mm" => {
+                let (status, body) = self.mm(request);
+                called(says(body), request, Some(status), now)
+            }
+            _ => called(refuses(404), request, None, now),
         }
     }
 
@@ -73,7 +78,7 @@ impl State {
         let answer = instead.unwrap_or_else(|| text(begun.body, charset));
         let fault = fault.or_else(|| self.dice.as_mut()?.fault(answer.body.len()));
         let script = Script::new(&answer, fault.as_ref());
-        Exchange { script, ticket: Some(begun.ticket), sent: None }
+        Exchange { script, ticket: Some(begun.ticket), sent: None, call: None }
     }
 
     /// What is answered in place of the gateway's answer, where the fault is such.
@@ -100,27 +105,38 @@ impl State {
         self.ledger.send(login, message(request)?, now)
     }
 
-    fn mm(&self, request: &Request) -> Vec<u8> {
+    fn mm(&self, request: &Request) -> (Status, Vec<u8>) {
         let login = login(request);
-        match self.ledger.admit(login) {
-            Err(status) => code(status),
-            Ok(()) if request.text("cmd") == Some("send") => {
-                format!("100||{}", self.ledger.sent_count(login.uid)).into_bytes()
-            }
-            Ok(()) => format!("100||{}", self.ledger.balance(login.uid)).into_bytes(),
-        }
+        let figure = match self.ledger.admit(login) {
+            Err(status) => return (status, code(status)),
+            Ok(()) if request.text("cmd") == Some("send") => self.ledger.sent_count(login.uid),
+            Ok(()) => u64::from(self.ledger.balance(login.uid)),
+        };
+        (Status::OK, format!("100||{figure}").into_bytes())
     }
+}
+
+/// The answer to a request that neither read nor sent.
+fn called(exchange: Exchange, request: &Request, status: Option<Status>, now: UnixMs) -> Exchange {
+    let call = Call {
+        at: now,
+        path: request.path().to_owned(),
+        uid: login(request).uid.to_owned(),
+        status,
+        http_status: if status.is_some() { 200 } else { 404 },
+    };
+    Exchange { call: Some(call), ..exchange }
 }
 
 /// An answer that is an HTTP status and nothing else.
 pub(super) fn refuses(http_status: u16) -> Exchange {
     let answer = Answer { http_status, ..text(Vec::new(), Charset::Gbk) };
-    Exchange { script: Script::new(&answer, None), ticket: None, sent: None }
+    Exchange { script: Script::new(&answer, None), ticket: None, sent: None, call: None }
 }
 
 fn says(body: Vec<u8>) -> Exchange {
     let script = Script::new(&text(body, Charset::Gbk), None);
-    Exchange { script, ticket: None, sent: None }
+    Exchange { script, ticket: None, sent: None, call: None }
 }
 
 fn text(body: Vec<u8>, charset: Charset) -> Answer {

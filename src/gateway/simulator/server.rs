@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::SimulatorEvent;
-use super::records::{Ending, Ticket};
+use super::records::{Call, Ending, Ticket};
 use super::request;
 use super::routes::{Exchange, State, refuses};
 use super::script::Script;
@@ -55,6 +55,9 @@ impl Shared {
         let mut exchange = state.exchange(request, self.now());
         if let Some(sent) = exchange.sent.take() {
             self.tell(SimulatorEvent::Sent(sent));
+        }
+        if let Some(call) = exchange.call.take() {
+            self.tell(SimulatorEvent::Called(call));
         }
         exchange
     }
@@ -132,7 +135,10 @@ async fn serve(mut stream: TcpStream, shared: &Shared, stop: &CancellationToken)
         None | Some(Err(_)) => return,
         Some(Ok(Ok(request))) => shared.exchange(&request),
         Some(Ok(Err(error))) => match error.http_status() {
-            Some(http_status) => refuses(http_status),
+            Some(http_status) => {
+                shared.tell(SimulatorEvent::Called(unread(http_status, shared.now())));
+                refuses(http_status)
+            }
             None => return,
         },
     };
@@ -146,6 +152,11 @@ async fn serve(mut stream: TcpStream, shared: &Shared, stop: &CancellationToken)
     }
     // The client is answered or gone: nothing is left to tell it.
     let _ = stream.shutdown().await;
+}
+
+/// A request that could not be read.
+fn unread(http_status: u16, at: UnixMs) -> Call {
+    Call { at, path: String::new(), uid: String::new(), status: None, http_status }
 }
 
 /// Writes an answer; whether it went out whole. `at` is the moment before the last bytes.
