@@ -11,9 +11,13 @@
 //! An answer never fails whole: it is records and faults. This file knows nothing of accounts,
 //! charsets or of how the body's end was reached.
 
+mod without;
+
 use crate::gateway::status::Status;
 use crate::reply::Mobile;
 use crate::time::BeijingTime;
+
+pub use without::{holds, without};
 
 const SEPARATOR: &[u8] = b"{&}";
 const FIELD: &[u8] = b"||";

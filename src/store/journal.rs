@@ -47,6 +47,8 @@ pub struct JournalRow {
     pub missed: u64,
     /// The length of its body; none where none is kept.
     pub body_bytes: Option<u64>,
+    /// When a person was cut out of it: it is not parsed again then.
+    pub redacted: Option<UnixMs>,
 }
 
 /// Which reads to list.
@@ -110,7 +112,8 @@ impl Store {
         self.engine.read(move |connection| journal::body(connection, read)).await
     }
 
-    /// The reads whose answers can be parsed again: taken in, and with a body. Oldest first.
+    /// The reads whose answers can be parsed again: taken in, and with a body of which nothing was
+    /// erased. Oldest first.
     ///
     /// # Errors
     /// The store's own.

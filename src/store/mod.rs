@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod balance;
 pub mod by_hand;
 pub mod delivery;
+pub mod erasure;
 pub mod error;
 pub mod hour;
 pub mod journal;

@@ -18,6 +18,7 @@ mod deliveries;
 mod delivery;
 #[cfg(target_os = "linux")]
 mod disk;
+mod erase;
 mod examples;
 mod flaky;
 mod forty;

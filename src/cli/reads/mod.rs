@@ -72,5 +72,6 @@ pub(super) fn as_json(row: &JournalRow) -> serde_json::Value {
         "faults": row.faults,
         "new": row.new,
         "body_bytes": row.body_bytes,
+        "redacted_at": row.redacted.map(time),
     })
 }

@@ -40,7 +40,8 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 Replies that were missed are added and delivered like any new one. Nothing that is kept changes:
 no reply is edited, no hour is owed, and the read keeps its verdict. Of each read, the numbers of
-records and faults are those that this version finds.";
+records and faults are those that this version finds. An answer from which a person was erased is
+not parsed again.";
 
 /// Parses each read's answer again.
 pub(super) async fn reparse(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -102,6 +103,10 @@ fn require_taken_in(row: &JournalRow) -> Result<(), Failure> {
             "replyd: read {id} is not taken in yet: the running service does that, or its next start"
         );
         return Err(Failure::new(Exit::NotNow, message));
+    }
+    if row.redacted.is_some() {
+        let message = format!("replyd: read {}: a person was erased from its answer", row.id);
+        return Err(Failure::new(Exit::NotFound, message));
     }
     if row.body_bytes.is_none() { Err(show::no_body(row)) } else { Ok(()) }
 }

@@ -88,7 +88,9 @@ fn print(row: &JournalRow, faults: &[FaultRow]) {
         ("body bytes", output::or_dash(row.body_bytes)),
         ("faults", output::or_dash(row.faults)),
     ];
-    for (name, value) in lines {
+    let redacted =
+        row.redacted.map(|at| ("redacted", format!("{}: a person was erased", time(at))));
+    for (name, value) in lines.into_iter().chain(redacted) {
         output::data(&format!("{name:<14}{}", visible(&value)));
     }
     let mut table =

@@ -1,6 +1,7 @@
-//! `replyd replies`: look at what was kept, export it.
+//! `replyd replies`: look at what was kept, export it, erase a person.
 
 mod csv;
+mod erase;
 mod export;
 mod filter;
 mod list;
@@ -32,6 +33,8 @@ enum Command {
     Show(show::Arguments),
     /// Write any number of replies, oldest first, as JSON lines or for a spreadsheet
     Export(export::Arguments),
+    /// Erase all that is of one number, for good
+    Erase(erase::Arguments),
 }
 
 /// Runs the command that the arguments name, on the store, beside the service or without it.
@@ -41,6 +44,7 @@ pub(super) async fn replies(path: &Path, arguments: &Arguments) -> Result<Exit, 
     match &arguments.command {
         Command::List(arguments) => list::list(&config, &store, arguments).await,
         Command::Show(arguments) => show::show(&store, arguments).await,
+        Command::Erase(arguments) => erase::erase(&store, arguments).await,
         Command::Export(arguments) => export::export(&config, &store, arguments).await,
     }
 }

@@ -217,6 +217,32 @@ impl Engine {
         }
     }
 
+    /// Brings the log into the file and cuts it to nothing, on a connection of its own. False where
+    /// somebody keeps on reading what is in it.
+    pub(crate) async fn empty_log(&self) -> Result<bool, StoreError> {
+        self.apart(|path| file::empty_log(&connect(path)?)).await
+    }
+
+    /// How often these bytes stand in the file and its log.
+    pub(crate) async fn occurrences(&self, bytes: Vec<u8>) -> Result<usize, StoreError> {
+        self.apart(move |path| file::occurrences(path, &bytes)).await
+    }
+
+    /// Writes the file anew if it has no more than so many bytes; false if it has more.
+    pub(crate) async fn rewrite(&self, bytes_max: u64) -> Result<bool, StoreError> {
+        self.apart(move |path| file::rewrite(&connect(path)?, path, bytes_max)).await
+    }
+
+    /// Does something to the file that is no act, off the async threads.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let path = self.path.clone();
+        let work = move || work(&path).map_err(|error| error.at(&path));
+        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+    }
+
     /// Ends the writer when it has done what waits, and closes the file: whoever closes it last
     /// brings what is in its log into it, and removes the log.
     pub(crate) async fn close(&self) {

@@ -1,6 +1,8 @@
 //! The store's file: whose it is, and how a connection to it is set up.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -15,6 +17,9 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Statements kept prepared on each connection: more than the store has.
 const STATEMENTS_MAX: usize = 128;
+
+/// Bytes of a file that are looked through at once.
+const WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// Whether a store may be made where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     use_wal(&connection)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is let go or erased is overwritten, and not only forgotten.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 
@@ -96,7 +103,81 @@ fn use_wal(connection: &Connection) -> Result<(), StoreError> {
 
 /// Whether beside a store there is a log with something in it.
 pub(super) fn has_log(path: &Path) -> bool {
+    std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
+}
+
+fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+    log.into()
+}
+
+/// Brings the log into the file and cuts it to nothing, once nobody reads what is in it. False
+/// where somebody does so for too long.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(!busy)
+}
+
+/// Writes the file anew, page by page, with nothing in it but what is in the store, unless it has
+/// more than so many bytes.
+pub(super) fn rewrite(
+    connection: &Connection,
+    path: &Path,
+    bytes_max: u64,
+) -> Result<bool, StoreError> {
+    let at_path = |source| StoreError::Path { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(at_path)?.len() > bytes_max {
+        return Ok(false);
+    }
+    connection.execute_batch("VACUUM")?;
+    Ok(true)
+}
+
+/// How often these bytes stand in the file and its log, wherever in them.
+pub(super) fn occurrences(path: &Path, bytes: &[u8]) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for path in [path.to_owned(), log_of(path)] {
+        match File::open(&path).and_then(|file| occurrences_in(file, bytes)) {
+            Ok(found) => count += found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::Path { path, source }),
+        }
+    }
+    Ok(count)
+}
+
+fn occurrences_in(mut file: impl io::Read, bytes: &[u8]) -> io::Result<usize> {
+    let overlap = bytes.len().saturating_sub(1);
+    let (mut window, mut count) = (Vec::new(), 0);
+    loop {
+        let kept = window.len();
+        let read = file.by_ref().take(WINDOW_BYTES).read_to_end(&mut window)?;
+        if read == 0 {
+            return Ok(count);
+        }
+        count += window.windows(bytes.len().max(1)).filter(|part| *part == bytes).count();
+        window.drain(..(kept + read).saturating_sub(overlap));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_wherever_they_stand() {
+        let window = usize::try_from(WINDOW_BYTES).unwrap();
+        for (before, expected) in
+            [(0, 1), (1, 1), (window - 2, 1), (window, 1), (3 * window - 1, 1)]
+        {
+            let mut file = vec![0; before];
+            file.extend_from_slice(b"1390");
+            file.extend_from_slice(&[0; 10]);
+            assert_eq!(occurrences_in(&file[..], b"1390").unwrap(), expected, "{before}");
+        }
+        assert_eq!(occurrences_in(&b"aaaa"[..], b"aa").unwrap(), 3);
+        assert_eq!(occurrences_in(&b""[..], b"aa").unwrap(), 0);
+    }
 }

@@ -120,7 +120,8 @@ fn facts(connection: &Connection, source: Source) -> Result<Option<Facts>, Store
             id,
         ),
         Source::Reparse(id) => (
-            "SELECT id, account, hour, body_sha256 FROM read WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL",
+            "SELECT id, account, hour, body_sha256 FROM read
+             WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL AND redacted_ms IS NULL",
             id.0,
         ),
     };

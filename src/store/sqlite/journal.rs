@@ -10,7 +10,7 @@ use crate::store::sqlite::hours::hour_of;
 use crate::time::{Hour, UnixMs};
 
 const COLUMNS: &str = "id, account, hour, state, started_ms, ended_ms, ending, charset, http_status, error, status, \
-     verdict, reason, records, faults, replies_new, missed, length(body)";
+     verdict, reason, records, faults, replies_new, missed, length(body), redacted_ms";
 
 /// The newest reads that the filter lets through, newest first.
 pub(crate) fn rows(
@@ -68,18 +68,19 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
         new: row.get(15)?,
         missed: row.get(16)?,
         body_bytes: row.get(17)?,
+        redacted: row.get::<_, Option<i64>>(18)?.map(UnixMs),
     })
 }
 
-/// The reads that were taken in and whose bodies are kept, oldest first. An empty one holds
-/// nothing.
+/// The reads that were taken in and whose bodies are kept as they came, oldest first. An empty one
+/// holds nothing.
 pub(crate) fn kept_ids(
     connection: &Connection,
     accounts: &[String],
     since: Option<UnixMs>,
 ) -> Result<Vec<ReadId>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM read WHERE account = ?1 AND state = 'ingested' AND length(body) > 0
+        "SELECT id FROM read WHERE account = ?1 AND state = 'ingested' AND length(body) > 0 AND redacted_ms IS NULL
              AND (?2 IS NULL OR started_ms >= ?2)",
     )?;
     let mut ids = Vec::new();

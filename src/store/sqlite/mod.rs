@@ -8,6 +8,7 @@ pub(crate) mod by_hand;
 mod check;
 pub(crate) mod claims;
 pub(crate) mod engine;
+pub(crate) mod erasure;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod hours;

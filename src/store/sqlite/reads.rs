@@ -134,11 +134,11 @@ pub(crate) fn open(connection: &Connection, read: ReadId) -> Result<Option<OpenR
     Ok(statement.query_row([read.0], open_read).optional()?)
 }
 
-/// A read that was taken in, where its body is kept.
+/// A read that was taken in, where its body is kept as it came.
 pub(crate) fn kept(connection: &Connection, read: ReadId) -> Result<Option<OpenRead>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, account, hour, charset, started_ms, ended_ms, ending, http_status, error, body FROM read
-         WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL",
+         WHERE id = ?1 AND state = 'ingested' AND body IS NOT NULL AND redacted_ms IS NULL",
     )?;
     Ok(statement.query_row([read.0], open_read).optional()?)
 }

@@ -25,10 +25,10 @@ const DELIVERIES_FEW: i64 = 10_000;
 /// As many ids that begin alike are told.
 const ALIKE_MAX: i64 = 3;
 
-/// What [`reply_row`] reads. What a reply answers stands in its event, as it was told.
+/// What [`reply_row`] reads.
 const COLUMNS: &str = "reply.seq, reply.id, reply.account, reply.mobile, reply.content, reply.content_raw, \
      reply.replied_at, reply.gateway, reply.occurrence, reply.suspect, reply.extension, reply.read_id, reply.kept_ms, \
-     (SELECT body ->> '$.data.in_reply_to' FROM event WHERE event.id = reply.id)";
+     reply.in_reply_to";
 
 /// Where a search begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

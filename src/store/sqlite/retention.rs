@@ -316,7 +316,8 @@ fn drop_event_if_done(connection: &Connection, seq: i64) -> Result<usize, StoreE
     if connection.prepare_cached(sql)?.exists([seq])? { drop_event(connection, seq) } else { Ok(0) }
 }
 
-fn drop_event(connection: &Connection, seq: i64) -> Result<usize, StoreError> {
+/// Takes an event out of the store, with its deliveries and their attempts.
+pub(super) fn drop_event(connection: &Connection, seq: i64) -> Result<usize, StoreError> {
     let attempts =
         "DELETE FROM attempt WHERE delivery_id IN (SELECT id FROM delivery WHERE event_seq = ?1)";
     run(connection, attempts, [seq])?;

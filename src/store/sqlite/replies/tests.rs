@@ -59,7 +59,8 @@ fn insert(connection: &Connection, put: &Put) {
     connection
         .execute(
             "INSERT INTO reply (seq, id, identity, occurrence, account, mobile, replied_at, content, gateway, suspect,
-                                read_id, kept_ms) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, '1068', ?8, 7, 5)",
+                                in_reply_to, read_id, kept_ms)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, '1068', ?8, 'msg_1', 7, 5)",
             params![
                 put.seq,
                 put.id,
@@ -77,7 +78,7 @@ fn insert(connection: &Connection, put: &Put) {
         ids.push((put.id.replace("rpl_", "rpn_"), Some(&put.id)));
     }
     for (number, (id, replay_of)) in ids.iter().enumerate() {
-        let body = r#"{"data":{"in_reply_to":"msg_1"}}"#;
+        let body = "{}";
         connection
             .execute(
                 "INSERT INTO event (id, type, body, mobile, replied_at, replay_of)
