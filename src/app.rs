@@ -22,6 +22,7 @@ use crate::intake::take_in::TakeIn;
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::schedule::Heartbeat;
+use crate::sending::outbox::Outbox;
 use crate::server;
 use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
@@ -132,6 +133,14 @@ impl App {
                 });
             }
         }
+        for config in &self.config.accounts {
+            let (outbox, stop) = (self.outbox(config)?, stop.clone());
+            tasks.spawn(format!("outbox of {}", config.name), async move {
+                outbox.run(stop.clone()).await;
+                stop.cancelled().await;
+                Ok(())
+            });
+        }
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
             let stop = stop.clone();
@@ -206,10 +215,18 @@ impl App {
             let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
             once.attempts_failed += worker.run_once(stop).await?;
         }
+        for config in &self.config.accounts {
+            self.outbox(config)?.run_once(stop).await?;
+        }
         let looking = retention::look(&self.store, &self.clock, self.config.store.retain);
         stop.run_until_cancelled(looking).await;
         self.store.close().await;
         Ok(once)
+    }
+
+    fn outbox(&self, account: &AccountConfig) -> anyhow::Result<Outbox> {
+        let subscribers = &self.config.subscribers;
+        Ok(Outbox::new(self.store.clone(), self.clock.clone(), account, subscribers)?)
     }
 
     /// Whether the account's read went well, or was not due.

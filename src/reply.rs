@@ -186,7 +186,8 @@ fn digest(key: &[u8], fields: &[&[u8]]) -> [u8; 32] {
 pub struct ReplyId(String);
 
 impl ReplyId {
-    const PREFIX: &'static str = "rpl_";
+    /// What every id begins with.
+    pub const PREFIX: &'static str = "rpl_";
     /// 128 bits: two of a billion replies share an id with a chance below 10^-20.
     const BYTES: usize = 16;
 

@@ -67,6 +67,7 @@ const PURE: &[&str] = &[
     "delivery/standing.rs",
     "delivery/waiting.rs",
     "delivery/target/",
+    "sending/limits.rs",
     "cli/coverage/grid.rs",
     "cli/replies/csv.rs",
     "cli/init/template.rs",

@@ -23,7 +23,7 @@ pub use rate::RateLimit;
 pub use retain::RetainConfig;
 pub use secret::{WebhookSecret, WebhookSecretError, without_line_end};
 pub use source::{SecretSource, Secrets, SourceError};
-pub use subscriber::{Order, SubscriberConfig};
+pub use subscriber::{AnswerLimits, Order, SubscriberConfig};
 
 use crate::reply::IdKey;
 use reader::{Section, Value};

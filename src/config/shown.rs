@@ -39,6 +39,13 @@ impl SubscriberConfig {
             ("since", self.since.map_or_else(|| "any".to_owned(), format_duration)),
             ("mask", self.mask.to_string()),
             ("hold_suspect", self.hold_suspect.to_string()),
+            (
+                "allow_reply",
+                self.answers.map_or_else(
+                    || "false".to_owned(),
+                    |limits| format!("{}, {} a day", limits.rate, limits.budget),
+                ),
+            ),
             ("retry", waits.join(", ")),
             ("give_up", format_duration(self.give_up)),
             ("disable_after", format_duration(self.disable_after)),

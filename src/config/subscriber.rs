@@ -23,6 +23,10 @@ use crate::language::Language;
 use crate::route::Filter;
 
 const KIND: &str = "[[subscriber]]";
+/// Answers cost money: few enough that a mistake costs little.
+const REPLY_RATE: RateLimit = RateLimit { count: 10, per: Duration::from_mins(1) };
+const REPLY_BUDGET: usize = 200;
+const REPLY_BUDGETS: std::ops::RangeInclusive<usize> = 0..=1_000_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -53,6 +57,15 @@ pub enum Order {
 impl Order {
     /// Every order and its word.
     pub const WORDS: [(&str, Self); 2] = [("mobile", Self::Mobile), ("none", Self::None)];
+}
+
+/// How many of a receiver's answers are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// How many in which time; the others wait.
+    pub rate: RateLimit,
+    /// How many on one day in Beijing; the others are withheld.
+    pub budget: usize,
 }
 
 /// One destination of replies. `Debug` shows no secret, no header's value, and of URLs only
@@ -102,6 +115,8 @@ pub struct SubscriberConfig {
     pub enabled: bool,
     /// Whether suspect replies wait until somebody releases them.
     pub hold_suspect: bool,
+    /// How many of its receiver's answers are sent to those who wrote; none where none is.
+    pub answers: Option<AnswerLimits>,
     /// Whether it may stand on an inside address, and be reached by plain `http`.
     pub allow_private: bool,
     /// Whether it may be reached by plain `http`.
@@ -133,6 +148,7 @@ impl fmt::Debug for SubscriberConfig {
             .field("proxy", &self.proxy.as_ref().map(urls::shown))
             .field("enabled", &self.enabled)
             .field("hold_suspect", &self.hold_suspect)
+            .field("answers", &self.answers)
             .field("allow_private", &self.allow_private)
             .field("allow_http", &self.allow_http)
             .finish()
@@ -211,6 +227,7 @@ fn read(
     let proxy = section.read("proxy", |value| value.parse(urls::proxy)).flatten();
     let enabled = section.flag("enabled", true);
     let hold_suspect = section.flag("hold_suspect", false);
+    let answers = answers(section, facts.is_some());
     Some(SubscriberConfig {
         name: name?,
         url: url?,
@@ -233,8 +250,23 @@ fn read(
         proxy,
         enabled,
         hold_suspect,
+        answers,
         allow_private,
         allow_http,
+    })
+}
+
+/// How many answers are sent, where any is.
+fn answers(section: &mut Section<'_, '_>, is_product: bool) -> Option<AnswerLimits> {
+    let is_allowed = section.flag("allow_reply", false);
+    let rate = section.read("reply_rate", |value| value.parse(RateLimit::parse));
+    let budget = section.read("reply_budget", |value| value.integer(REPLY_BUDGETS));
+    if is_allowed && is_product {
+        section.wrong("allow_reply", "only a webhook's receiver can answer");
+    }
+    is_allowed.then(|| AnswerLimits {
+        rate: rate.unwrap_or(REPLY_RATE),
+        budget: budget.unwrap_or(REPLY_BUDGET),
     })
 }
 

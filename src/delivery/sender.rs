@@ -79,6 +79,10 @@ impl Sender {
                 retry::after(&verdict, rules, failure)
             }
         };
+        let reply = match (self.config.answers, exchange.http_status, &verdict.trouble) {
+            (Some(_), Some(status), None) => webhook::reply(claim, status, &exchange.answer),
+            _ => None,
+        };
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
@@ -95,6 +99,7 @@ impl Sender {
                 Wish::Disable(why) => Some(why),
                 _ => None,
             },
+            reply,
         };
         self.tell(claim, &attempt);
         attempt

@@ -141,6 +141,7 @@ mod tests {
             answer: Vec::new(),
             next,
             disable,
+            reply: None,
         }
     }
 

@@ -344,6 +344,7 @@ fn tried(claim: Claim, started: UnixMs, next: Next) -> Attempt {
         answer: Vec::new(),
         next,
         disable: None,
+        reply: None,
     }
 }
 

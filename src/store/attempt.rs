@@ -34,6 +34,8 @@ pub struct Attempt {
     pub next: Next,
     /// Why its subscriber is to take no more deliveries, if the answer says so.
     pub disable: Option<Disabled>,
+    /// The text that the receiver wants sent to whoever wrote the reply.
+    pub reply: Option<String>,
 }
 
 /// How long the parts of an attempt took; none for a part that was not come to, or that a kept

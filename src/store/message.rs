@@ -1,6 +1,8 @@
 //! Messages that are sent by the gateway: kept before they go out, so that none goes out twice and
 //! a reply can name what it answers.
 
+use std::time::Duration;
+
 use crate::gateway::charset::Charset;
 use crate::gateway::tx::Outcome;
 use crate::reply::Mobile;
@@ -65,8 +67,8 @@ pub struct WaitingMessage {
 /// How many answers were sent lately, for one subscriber.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswersSent {
-    /// For the subscriber, within the last minute.
-    pub in_a_minute: u32,
+    /// For the subscriber, within the time of its rate.
+    pub lately: u32,
     /// For the subscriber, since midnight in Beijing.
     pub today: u32,
     /// To the same mobile, within the last hour, whoever asked.
@@ -133,6 +135,14 @@ impl Store {
         self.engine.write(move |connection| messages::leave_unsent(connection, message, now)).await
     }
 
+    /// Lets a call that reached nobody be made again.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn requeue(&self, message: MessageSeq) -> Result<(), StoreError> {
+        self.engine.write(move |connection| messages::requeue(connection, message)).await
+    }
+
     /// Withholds an answer that is not to be sent, for this reason.
     ///
     /// # Errors
@@ -153,6 +163,10 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn close_lost_calls(&self, now: UnixMs) -> Result<usize, StoreError> {
+        // Looking keeps nobody from writing.
+        if !self.engine.read(move |connection| messages::has_lost_calls(connection, now)).await? {
+            return Ok(0);
+        }
         self.engine.write(move |connection| messages::close_lost_calls(connection, now)).await
     }
 
@@ -175,10 +189,11 @@ impl Store {
     pub async fn answers_sent(
         &self,
         of: &WaitingMessage,
+        per: Duration,
         now: UnixMs,
     ) -> Result<AnswersSent, StoreError> {
         let of = of.clone();
-        self.engine.read(move |connection| messages::answers_sent(connection, &of, now)).await
+        self.engine.read(move |connection| messages::answers_sent(connection, &of, per, now)).await
     }
 
     /// Takes a number out of all that was sent to it, and a message that went to nobody else whole.

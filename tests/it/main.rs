@@ -48,4 +48,5 @@ mod standing;
 mod subscribers;
 mod support;
 mod terminal;
+mod two_ways;
 mod verify;

@@ -59,6 +59,8 @@ pub(crate) struct Receiver {
     retry_after: Arc<Mutex<Option<HeaderValue>>>,
     /// A header of every answer that is no plain 204.
     header: Arc<Mutex<Option<(HeaderName, HeaderValue)>>>,
+    /// What is answered where nothing else was told.
+    usual: Arc<Mutex<(StatusCode, String)>>,
     /// How long an answer takes, and how many requests are and were being answered at once.
     takes: Arc<Mutex<Duration>>,
     at_once: Arc<AtomicUsize>,
@@ -78,6 +80,7 @@ impl Receiver {
             answers: Arc::default(),
             retry_after: Arc::default(),
             header: Arc::default(),
+            usual: Arc::new(Mutex::new((StatusCode::NO_CONTENT, String::new()))),
             takes: Arc::default(),
             at_once: Arc::default(),
             most_at_once: Arc::default(),
@@ -95,6 +98,11 @@ impl Receiver {
     pub(crate) fn answer_next(&self, statuses: &[u16]) {
         let mut answers = self.answers.lock().unwrap();
         answers.extend(statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap()));
+    }
+
+    /// What is answered from now on where nothing else was told.
+    pub(crate) fn answer_with(&self, status: u16, body: &str) {
+        *self.usual.lock().unwrap() = (StatusCode::from_u16(status).unwrap(), body.to_owned());
     }
 
     /// Every failure asks for this `Retry-After`.
@@ -151,7 +159,7 @@ async fn receive(
     State(receiver): State<Receiver>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, HeaderMap) {
+) -> (StatusCode, HeaderMap, String) {
     let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let at_once = receiver.at_once.fetch_add(1, Ordering::Relaxed) + 1;
@@ -168,12 +176,13 @@ async fn receive(
         let mut answers = receiver.answers.lock().unwrap();
         if answers.is_empty() { None } else { Some(answers.remove(0)) }
     };
-    let status = told.unwrap_or(StatusCode::NO_CONTENT);
+    let (usual, body) = receiver.usual.lock().unwrap().clone();
+    let (status, body) = told.map_or((usual, body), |status| (status, String::new()));
     let header = told.and_then(|_| receiver.header.lock().unwrap().clone());
     let location = status.is_redirection().then(|| (LOCATION, HeaderValue::from_static("/moved")));
     let asked = receiver.retry_after.lock().unwrap().clone().filter(|_| !status.is_success());
     let asked = asked.map(|value| (RETRY_AFTER, value));
-    (status, location.into_iter().chain(asked).chain(header).collect())
+    (status, location.into_iter().chain(asked).chain(header).collect(), body)
 }
 
 async fn follow(State(receiver): State<Receiver>) -> StatusCode {

@@ -164,6 +164,7 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         proxy: None,
         enabled: true,
         hold_suspect: false,
+        answers: None,
         allow_private: true,
         allow_http: true,
     })

@@ -57,6 +57,7 @@ fn rendered(config: &Config) -> String {
             proxy,
             enabled,
             hold_suspect,
+            answers,
             allow_private,
             allow_http,
         } = subscriber;
@@ -69,7 +70,11 @@ fn rendered(config: &Config) -> String {
         let filter = serde_json::to_string(filter).unwrap();
         writeln!(text, "{filter} {since:?} {mask} {disable_after:?} {rate_limit:?} {order:?}")
             .unwrap();
-        writeln!(text, "{proxy:?} {enabled} {hold_suspect} {allow_private} {allow_http}").unwrap();
+        writeln!(
+            text,
+            "{proxy:?} {enabled} {hold_suspect} {allow_private} {allow_http} {answers:?}"
+        )
+        .unwrap();
     }
     text
 }
@@ -101,7 +106,7 @@ Plain Nightly 0
 "crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] standard ProductConfig { has_secret: false, options: [], lang: Zh } [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
 {"from":[],"content":null,"gateway":[],"extension":[]} None false 432000s None Mobile
-None true false false false
+None true false false false None
 "#;
     assert_eq!(rendered(&parse(EXAMPLE).unwrap()), expected);
 }
@@ -213,6 +218,9 @@ fn every_key_can_be_set() {
         proxy = "http://proxy:3128"
         enabled = false
         hold_suspect = true
+        allow_reply = true
+        reply_rate = "3/s"
+        reply_budget = 7
         allow_private = true
         "#,
     )
@@ -228,7 +236,7 @@ Plain Nightly 0
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] standard ProductConfig { has_secret: false, options: [], lang: En } ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
 {"from":["139*","138*"],"content":"退订|TD","gateway":["*00"],"extension":["8?"]} Some(86400s) true 1ms Some(RateLimit { count: 20, per: 60s }) None
-PROXY2 false true true false
+PROXY2 false true true false Some(AnswerLimits { rate: RateLimit { count: 3, per: 1s }, budget: 7 })
 "#;
     let id_key = IdKey::from_secret(b"sixteen bytes ok");
     let [one, two] = [&config.accounts[0].proxy, &config.subscribers[0].proxy];

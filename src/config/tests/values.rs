@@ -249,7 +249,7 @@ fn of_subscribers() {
         ("events = []", "10: subscriber \"crm\": events: must have 1 to 10 entries"),
         (
             "events = [\"reply\"]",
-            "11: subscriber \"crm\": events[0]: must be \"reply.received\" or \"account.login_failed\" or \"account.recovered\" or \"account.second_reader\" or \"gap.opened\" or \"gap.closed\" or \"record.unparsed\" or \"subscriber.failing\" or \"subscriber.disabled\"",
+            "11: subscriber \"crm\": events[0]: must be \"reply.received\" or \"account.login_failed\" or \"account.recovered\" or \"account.second_reader\" or \"gap.opened\" or \"gap.closed\" or \"record.unparsed\" or \"subscriber.failing\" or \"subscriber.disabled\" or \"balance.low\"",
         ),
         (
             "match = { from = \"139*\", contnt = \"x\" }",

@@ -1,10 +1,16 @@
 //! The signed JSON webhook, by the Standard Webhooks specification.
 
+use serde_json::{Map, Value};
+
 use crate::config::WebhookSecret;
 use crate::delivery::sign::{self, Signed};
 use crate::delivery::target::{Answer, Verdict, Wish};
 use crate::store::attempt::{Disabled, Trouble};
-use crate::store::delivery::Claim;
+use crate::store::delivery::{Claim, Trigger};
+
+/// The longest text that is sent for a receiver: some ten SMS, which is more than a text that was
+/// meant as one.
+const REPLY_CHARS_MAX: usize = 500;
 
 /// The headers of one attempt. The body is the event's stored bytes, at every attempt the same;
 /// what varies is here.
@@ -42,6 +48,19 @@ pub fn judge(answer: Answer<'_>) -> Verdict {
     Verdict { trouble, wish }
 }
 
+/// The text that a receiver wants sent to whoever wrote the reply: its answer is 200 with
+/// `{"reply":"text"}`. Other events, and tests, are answered by nobody.
+#[must_use]
+pub fn reply(claim: &Claim, status: u16, answer: &[u8]) -> Option<String> {
+    let is_reply = claim.event_id.starts_with("rpl_") || claim.event_id.starts_with("rpn_");
+    if status != 200 || !is_reply || claim.trigger == Trigger::Test {
+        return None;
+    }
+    let answer: Map<String, Value> = serde_json::from_slice(answer).ok()?;
+    let text = answer.get("reply")?.as_str()?.trim();
+    (!text.is_empty() && text.chars().count() <= REPLY_CHARS_MAX).then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -63,6 +82,36 @@ mod tests {
         let wait = Wish::Wait(Duration::from_secs(7));
         for status in [100, 301, 302, 307, 400, 401, 404, 429, 500, 502, 599] {
             check(status, None, false, wait);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_200_with_a_text_asks_for_a_message() {
+        let claim = |event_id: &str, trigger| Claim {
+            delivery: 1,
+            lease: 1,
+            event_id: event_id.to_owned(),
+            body: "{}".into(),
+            trigger,
+            created: crate::time::UnixMs(0),
+            attempt: 1,
+        };
+        let auto = claim("rpl_a", Trigger::Auto);
+        let long = format!(r#"{{"reply":"{}"}}"#, "好".repeat(501));
+        for (claim, status, answer, expected) in [
+            (&auto, 200, r#"{"reply":" 好的 ","other":1}"#, Some("好的")),
+            (&claim("rpn_a", Trigger::Replay), 200, r#"{"reply":"a"}"#, Some("a")),
+            (&auto, 201, r#"{"reply":"a"}"#, None),
+            (&auto, 200, r#"{"reply":null}"#, None),
+            (&auto, 200, r#"{"reply":"  "}"#, None),
+            (&auto, 200, r#"{"reply":1}"#, None),
+            (&auto, 200, r#"["reply"]"#, None),
+            (&auto, 200, "ok", None),
+            (&auto, 200, &long, None),
+            (&claim("evt_a", Trigger::Auto), 200, r#"{"reply":"a"}"#, None),
+            (&claim("rpl_a", Trigger::Test), 200, r#"{"reply":"a"}"#, None),
+        ] {
+            assert_eq!(reply(claim, status, answer.as_bytes()).as_deref(), expected, "{answer}");
         }
     }
 

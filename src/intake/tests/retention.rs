@@ -50,6 +50,7 @@ impl Life {
             answer: Vec::new(),
             next,
             disable: None,
+            reply: None,
         };
         self.store.record_attempt(attempt).await.unwrap();
     }

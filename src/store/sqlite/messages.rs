@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::gateway::tx::Outcome;
-use crate::reply::Mobile;
+use crate::gateway::tx::{self, Outcome};
+use crate::reply::{Mobile, ReplyId};
 use crate::store::error::StoreError;
 use crate::store::message::{Answers, AnswersSent, MessageSeq, NewMessage, WaitingMessage};
 use crate::store::sqlite::reads::named;
@@ -15,7 +15,6 @@ use crate::time::{BeijingTime, UnixMs};
 const CALL_LOST: Duration = Duration::from_mins(2);
 /// How far our clock may be ahead of the gateway's, by which replies are stamped.
 const CLOCK_SLACK: Duration = Duration::from_mins(2);
-const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 pub(crate) fn put(
@@ -56,6 +55,41 @@ pub(crate) fn put(
         }
     }
     Ok(Some(MessageSeq(seq)))
+}
+
+/// Keeps a message that a receiver wants sent to whoever wrote the reply that a delivery brought:
+/// at most one for each reply, whoever asks and however often. It goes out from the sub-extension
+/// that was answered.
+pub(super) fn put_answer(
+    connection: &Connection,
+    delivery: i64,
+    text: &str,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT reply.id, reply.account, reply.mobile, reply.extension, subscriber
+         FROM delivery CROSS JOIN event ON event.seq = event_seq
+             CROSS JOIN reply ON reply.id = coalesce(event.replay_of, event.id)
+         WHERE delivery.id = ?1",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let reply: String = row.get(0)?;
+        Ok(NewMessage {
+            // One reply has one answer, so that its id can be drawn from the reply's.
+            id: format!("msg_{}", reply.strip_prefix(ReplyId::PREFIX).unwrap_or(&reply)),
+            account: row.get(1)?,
+            text: text.to_owned(),
+            charset: tx::encode(text).charset,
+            mid: row.get::<_, Option<String>>(3)?.filter(|mid| tx::is_mid(mid)),
+            at: None,
+            calls: vec![vec![named(2, row.get_ref(2)?.as_str()?, Mobile::parse)?]],
+            answers: Some(Answers { reply, subscriber: row.get(4)? }),
+        })
+    };
+    if let Some(message) = statement.query_row([delivery], read).optional()? {
+        put(connection, &message, now)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn begin_call(
@@ -108,6 +142,16 @@ pub(crate) fn leave_unsent(
     Ok(left)
 }
 
+/// Lets a call that reached nobody be made again.
+pub(crate) fn requeue(connection: &Connection, message: MessageSeq) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE message_call SET state = 'waiting' WHERE message = ?1 AND state IN ('refused', 'unsent')",
+        )?
+        .execute([message.0])?;
+    Ok(())
+}
+
 pub(crate) fn withhold(
     connection: &Connection,
     message: MessageSeq,
@@ -121,6 +165,14 @@ pub(crate) fn withhold(
         )?
         .execute(params![message.0, reason, now.0])?;
     Ok(())
+}
+
+pub(crate) fn has_lost_calls(connection: &Connection, now: UnixMs) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM message_call INDEXED BY message_call_open
+         WHERE state IN ('waiting', 'sending') AND state = 'sending' AND (started_ms < ?2 OR started_ms > ?1)",
+    )?;
+    Ok(statement.exists([now.0, now.before(CALL_LOST).0])?)
 }
 
 pub(crate) fn close_lost_calls(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
@@ -165,6 +217,7 @@ pub(crate) fn waiting_answer(
 pub(crate) fn answers_sent(
     connection: &Connection,
     of: &WaitingMessage,
+    per: Duration,
     now: UnixMs,
 ) -> Result<AnswersSent, StoreError> {
     let midnight = now.beijing().hour().day().first_hour().start().unix_ms();
@@ -174,8 +227,8 @@ pub(crate) fn answers_sent(
          WHERE created_ms >= ?3 AND subscriber = ?1 AND started_ms >= ?3 AND state IN ('sending', 'accepted', 'unclear')",
     )?;
     // What was made before midnight and sent after it is of the day before.
-    let subscriber = params![of.answers.subscriber, now.before(MINUTE).0, midnight.0];
-    let (in_a_minute, today) =
+    let subscriber = params![of.answers.subscriber, now.before(per).0, midnight.0];
+    let (lately, today) =
         of_subscriber.query_row(subscriber, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let to_mobile = connection
         .prepare_cached(
@@ -185,7 +238,7 @@ pub(crate) fn answers_sent(
                  AND state IN ('sending', 'accepted', 'unclear')",
         )?
         .query_row(params![of.mobile.as_str(), now.before(HOUR).0], |row| row.get(0))?;
-    Ok(AnswersSent { in_a_minute, today, to_mobile })
+    Ok(AnswersSent { lately, today, to_mobile })
 }
 
 /// Whether anything was ever sent.

@@ -14,6 +14,7 @@ use crate::store::attempt::{Attempt, GivenUp, Next, Trouble};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::{HOLD, let_next_go, ready};
+use crate::store::sqlite::messages;
 use crate::store::turn::Returned;
 use crate::time::{UnixMs, millis};
 
@@ -34,6 +35,11 @@ pub(crate) fn record(connection: &Connection, attempts: &[Attempt]) -> Result<()
     }
     for (lease, deliveries) in delivered {
         end(connection, &deliveries, lease)?;
+    }
+    for attempt in attempts {
+        if let Some(text) = &attempt.reply {
+            messages::put_answer(connection, attempt.delivery, text, attempt.started)?;
+        }
     }
     Ok(())
 }

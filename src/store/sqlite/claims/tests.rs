@@ -81,6 +81,7 @@ impl Backlog {
             answer: Vec::new(),
             next,
             disable: None,
+            reply: None,
         };
         record(&self.connection, &[attempt]).unwrap();
     }

@@ -149,9 +149,11 @@ fn a_reply_is_answered_once_and_answers_are_counted_by_who_asked_and_to_whom() {
     let held =
         put(&connection, &answer("msg_d", "rpl_3", "13900000001"), UnixMs(NOON)).unwrap().unwrap();
     let waiting = waiting_answer(&connection, "main").unwrap().unwrap();
-    let sent = |after: i64| answers_sent(&connection, &waiting, UnixMs(NOON + after)).unwrap();
-    assert_eq!(sent(1), AnswersSent { in_a_minute: 1, today: 1, to_mobile: 1 });
-    assert_eq!(sent(60 * SECOND_MS), AnswersSent { in_a_minute: 0, today: 1, to_mobile: 1 });
+    let sent = |after: i64| {
+        answers_sent(&connection, &waiting, Duration::from_mins(1), UnixMs(NOON + after)).unwrap()
+    };
+    assert_eq!(sent(1), AnswersSent { lately: 1, today: 1, to_mobile: 1 });
+    assert_eq!(sent(60 * SECOND_MS), AnswersSent { lately: 0, today: 1, to_mobile: 1 });
     // At noon of the next day.
     assert_eq!(sent(24 * 3_600 * SECOND_MS), AnswersSent::default());
     withhold(&connection, held, "budget", UnixMs(NOON)).unwrap();
