@@ -13,6 +13,7 @@ use crate::time::format_duration;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// Do not read secrets from the environment and from files
     #[arg(long)]
@@ -21,6 +22,17 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+It tells everything that is wrong at once: file, line, column, key, and the nearest known name.
+What it cannot know without asking the network or the store, `replyd doctor` looks at.
+
+Examples:
+  replyd check
+  replyd --config other.toml check --offline     on a machine that has not the secrets
+  replyd check --json | jq '.problems[]'
+
+Exit codes: 0 right, 78 wrong.";
 
 /// Checks the configuration and prints what it comes to, or everything that is wrong with it.
 pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

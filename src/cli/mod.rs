@@ -5,6 +5,7 @@ mod attempt;
 mod balance;
 mod check;
 mod chosen;
+mod completions;
 mod consent;
 mod coverage;
 mod deliveries;
@@ -14,6 +15,7 @@ mod facts;
 mod given;
 mod init;
 mod listen;
+mod man;
 mod new_file;
 mod output;
 mod poll;
@@ -110,6 +112,10 @@ enum Command {
     Listen(listen::Arguments),
     /// Say why a webhook's signature holds or does not
     Verify(verify::Arguments),
+    /// Print what a shell needs to complete the commands and their options
+    Completions(completions::Arguments),
+    /// Print a manual page, or write all of them
+    Man(man::Arguments),
 }
 
 /// A panic tells where it was and not what: its message may quote a reply's text.
@@ -140,6 +146,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Sim(arguments) => sim::sim(&arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     };
     match done {
         Ok(exit) => exit,

@@ -15,6 +15,7 @@ use crate::store::{OpenMode, Store};
 
 /// Arguments of `poll`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// Only this account
     #[arg(long, value_name = "NAME")]
@@ -23,6 +24,16 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+Its read empties the gateway's box, as every plain read does: what comes is kept and delivered.
+
+Examples:
+  replyd poll
+  replyd poll --account main --json
+
+Exit codes: 0 read, 1 the answer was doubtful, 66 no store or no such account, 69 the gateway gave
+no answer, 75 the gateway may not be asked yet, 77 it refused the account, 78 configuration.";
 
 /// Reads, keeps, and leaves the delivery to the service. Refuses where no store is yet, so that
 /// no reply is read into the wrong place.

@@ -9,11 +9,24 @@ use crate::clock::Clock;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// Read each account once if its slot is free, deliver what is due, and exit (for cron)
     #[arg(long)]
     once: bool,
 }
+
+const AFTER_HELP: &str = "\
+The first SIGTERM or Ctrl-C lets what is under way end first, the second insists. More than one
+service may run on a store.
+
+Examples:
+  replyd run
+  replyd --config /etc/replyd/config.toml run
+  replyd run --once           every few minutes, by cron
+
+Exit codes: 0 stopped by a signal, or done; 1 it failed, or with --once a read or a delivery did,
+which is tried again; 75 the store is busy; 78 the configuration or the store is not right.";
 
 /// Runs until a signal, or once.
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -23,6 +23,7 @@ mod examples;
 mod flaky;
 mod forty;
 mod habits;
+mod help;
 mod init;
 mod intake;
 mod kill;

@@ -49,7 +49,13 @@ An hour is
   ?  owed: replies of it may be missing; it is read by `time` when the slot is free
   !  given up: asked often enough, the gateway does not show all that is known of it
   .  not asked for: no read left it in doubt
-The number before the sign counts the replies that are kept of the hour.";
+The number before the sign counts the replies that are kept of the hour.
+
+Examples:
+  replyd coverage
+  replyd coverage --account main --from 2008-05-01 --to 2008-05-31
+
+Exit codes: 0 shown, 66 no store or no such account, 78 configuration.";
 
 /// What is shown of one account.
 struct Shown {

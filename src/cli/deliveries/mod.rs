@@ -18,10 +18,19 @@ use crate::store::{OpenMode, Store};
 
 /// Arguments of `deliveries`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd deliveries list --state failed --since 7d
+  replyd deliveries show 17
+  replyd deliveries retry --subscriber crm --dry-run
+
+Exit codes: 0 done, 1 some of it failed, 66 nothing of that name, 78 configuration.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {

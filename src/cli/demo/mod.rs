@@ -45,11 +45,21 @@ const KEEP_WRITING: Duration = Duration::from_mins(5);
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// Stay up after the summary, until Ctrl-C
     #[arg(long)]
     keep: bool,
 }
+
+const AFTER_HELP: &str = "\
+It touches no configuration and no store of yours, and is over within half a minute.
+
+Examples:
+  replyd demo
+  replyd demo --keep          then look at what comes, until Ctrl-C
+
+Exit codes: 0 every reply was kept once, delivered and verified; 1 one was not.";
 
 /// Shows the whole way.
 pub(super) async fn demo(arguments: &Arguments) -> Result<Exit, Failure> {

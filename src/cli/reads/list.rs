@@ -38,7 +38,11 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 A read is `plain`, which empties the gateway's box, or of an hour, which the gateway gives as often
 as asked. Its state is `started` (on its way), `received` (kept, not taken in yet), `ingested`,
-`unanswered`, or `abandoned` (never sent). Times are Beijing time.";
+`unanswered`, or `abandoned` (never sent). Times are Beijing time.
+
+Examples:
+  replyd reads list
+  replyd reads list --doubtful --since 24h --json";
 
 /// Lists the last reads, newest first.
 pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -14,10 +14,18 @@ use crate::time::{Hour, UnixMs};
 
 /// Arguments of `reads`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd reads list --doubtful
+  replyd reads show 17
+
+Exit codes: 0 done, 1 some of it failed, 66 no such read, 78 configuration.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

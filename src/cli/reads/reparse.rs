@@ -41,7 +41,13 @@ const AFTER_HELP: &str = "\
 Replies that were missed are added and delivered like any new one. Nothing that is kept changes:
 no reply is edited, no hour is owed, and the read keeps its verdict. Of each read, the numbers of
 records and faults are those that this version finds. An answer from which a person was erased is
-not parsed again.";
+not parsed again.
+
+Examples:
+  replyd reads reparse --dry-run
+  replyd reads reparse 17 18
+
+Exit codes: 0 done, 1 some of it failed, 66 no such read, 75 one is not taken in yet.";
 
 /// Parses each read's answer again.
 pub(super) async fn reparse(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -14,6 +14,7 @@ use crate::store::{OpenMode, Store};
 
 /// Arguments of `reads show`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// The read's number, as `reads list` shows it
     #[arg(value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
@@ -26,6 +27,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd reads show 17
+  replyd reads show 17 --raw > answer.bin
+
+Exit codes: 0 shown, 66 no such read, or its body is kept no longer.";
 
 /// Shows one read, or writes the bytes that it brought.
 pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

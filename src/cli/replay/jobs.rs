@@ -17,13 +17,30 @@ const LIST_MAX: u64 = 10_000;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List the replays that were asked for, newest first
-    #[command(visible_alias = "jobs")]
+    #[command(visible_alias = "jobs", after_help = LIST_HELP)]
     List(ListArguments),
     /// Show all about one replay
+    #[command(after_help = SHOW_HELP)]
     Show(JobArguments),
     /// End a replay that still runs; the deliveries that it made stay
+    #[command(after_help = CANCEL_HELP)]
     Cancel(JobArguments),
 }
+
+const LIST_HELP: &str = "\
+Examples:
+  replyd replay list
+  replyd replay list --limit 100 --json";
+const SHOW_HELP: &str = "\
+Example:
+  replyd replay show 3
+
+Exit codes: 0 shown, 66 no such replay.";
+const CANCEL_HELP: &str = "\
+Example:
+  replyd replay cancel 3      `deliveries cancel` is for the deliveries that it made
+
+Exit codes: 0 ended, 1 it was over already, 66 no such replay.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {

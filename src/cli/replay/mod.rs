@@ -88,7 +88,16 @@ With --refetch each account's hours are read by `time`, one per slot of the gate
 and of each it is said how many replies were new, how many known, and how many known ones were
 missing in the answer. New ones are delivered as any new reply is. Where the slot is taken for
 longer than --wait, it exits with 75 and says when the gateway may be asked; hours that were read
-until then are delivered.";
+until then are delivered.
+
+Examples:
+  replyd replay 2008-05-27_12 --dry-run
+  replyd replay 2008-05-27_00 --to 2008-05-27_23 --subscriber crm --only missing
+  replyd replay 2008-05-27_12 --refetch --wait 30m
+  replyd replay list
+
+Exit codes: 0 done, 1 some of it failed, 66 nothing of that name, 69 the gateway gave no answer,
+75 not yet, or ended before it was done; 77 the gateway refused the account, 78 configuration.";
 
 /// Which replies are wanted, by what became of telling a subscriber before.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -20,10 +20,18 @@ use crate::store::{OpenMode, Store};
 
 /// Arguments of `replies`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd replies list --since 24h
+  replyd replies export --format csv > replies.csv
+
+Exit codes: 0 done, 1 some of it failed, 66 nothing of that name, 78 configuration.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {

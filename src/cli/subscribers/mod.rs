@@ -15,10 +15,19 @@ use crate::cli::exit::{Exit, Failure};
 
 /// Arguments of `subscribers`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd subscribers list
+  replyd subscribers test crm
+  replyd subscribers disable crm
+
+Exit codes: 0 done, 1 some of it failed, 66 no such subscriber, 78 configuration.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {

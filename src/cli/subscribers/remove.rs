@@ -32,7 +32,13 @@ pub(super) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Take it out of the configuration first: one that is there is not removed. What waits for it or is
-held is cancelled. What was delivered to it stays until its replies go, and can be looked for.";
+held is cancelled. What was delivered to it stays until its replies go, and can be looked for.
+
+Examples:
+  replyd subscribers remove old-crm --dry-run
+  replyd subscribers remove old-crm --yes
+
+Exit codes: 0 removed, 2 it is in the configuration, 66 no such subscriber, 75 something came since.";
 
 /// Removes a subscriber that the configuration has no more.
 pub(super) async fn remove(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -13,10 +13,15 @@ const BYTES_MAX: usize = 64;
 
 /// Arguments of `subscribers secret`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = GROUP_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const GROUP_HELP: &str = "\
+Example:
+  replyd subscribers secret new";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {

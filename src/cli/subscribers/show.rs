@@ -24,6 +24,7 @@ const ATTEMPTS_SHOWN: usize = 10;
 
 /// Arguments of `subscribers show`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// The subscriber
     #[arg(value_name = "NAME")]
@@ -34,6 +35,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  replyd subscribers show crm
+  replyd subscribers show crm --json | jq .attempts
+
+Exit codes: 0 shown, 66 no such subscriber, 78 configuration.";
 
 /// Shows one subscriber.
 pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -30,7 +30,11 @@ pub(super) struct Arguments {
 const AFTER_HELP: &str = "\
 A running service heeds it within a second, and it outlives restarts. What comes for a disabled
 subscriber waits, and goes out in order when it is enabled; the time to be given up counts from then.
-`enabled = false` in the configuration can be changed there only: then `enable` exits with 1.";
+`enabled = false` in the configuration can be changed there only: then `enable` exits with 1.
+
+Examples:
+  replyd subscribers disable crm
+  replyd subscribers enable crm";
 
 /// Lets a subscriber take deliveries again.
 pub(super) async fn enable(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
