@@ -2,6 +2,7 @@
 
 mod arguments;
 mod attempt;
+mod backup;
 mod balance;
 mod check;
 mod chosen;
@@ -106,6 +107,8 @@ enum Command {
     Coverage(coverage::Arguments),
     /// The journal of what was read
     Reads(reads::Arguments),
+    /// Copy the store, whole and checked, while the service runs
+    Backup(backup::Arguments),
     /// A gateway on this machine that hands out made-up replies, for tests
     Sim(sim::Arguments),
     /// Listen for webhooks on this machine, verify them and explain what comes
@@ -143,6 +146,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Balance(arguments) => balance::balance(&config, &arguments).await,
         Command::Coverage(arguments) => coverage::coverage(&config, &arguments).await,
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
+        Command::Backup(arguments) => backup::backup(&config, &arguments).await,
         Command::Sim(arguments) => sim::sim(&arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),

@@ -45,6 +45,11 @@ impl NewFile {
         Ok(Self { file, path: path.to_owned(), former })
     }
 
+    /// Where it is while it is being written.
+    pub(super) fn unfinished(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Writes some of it.
     ///
     /// # Errors
@@ -78,7 +83,8 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
+/// What is said of a file that cannot be written.
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("replyd: {} cannot be written: {error}", shown(path)))
 }
 

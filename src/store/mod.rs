@@ -442,6 +442,25 @@ impl Store {
         self.engine.quick_check().await
     }
 
+    /// Copies the store, as it is at one moment, into a file that is there and empty, and checks the
+    /// copy page by page; says what is in it. The service goes on meanwhile. May be given up at any
+    /// time.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] where the copy cannot be written, [`StoreError::Broken`] where it is not
+    /// whole, or the store's own.
+    pub async fn copy_into(&self, target: &Path) -> Result<Figures, StoreError> {
+        self.engine.copy_into(target).await
+    }
+
+    /// About how many bytes a copy of the store has.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn copy_bytes(&self) -> Result<u64, StoreError> {
+        self.engine.copy_bytes().await
+    }
+
     /// Closes the store, for every clone: its file is whole then, with no log beside it, unless
     /// another process has it open.
     pub async fn close(&self) {

@@ -19,6 +19,7 @@ fn help_lists_the_commands_and_what_is_no_command_is_refused() {
         "poll",
         "replay",
         "replies",
+        "backup",
         "deliveries",
         "subscribers",
         "coverage",

@@ -1,4 +1,4 @@
-//! A check of the whole file, which can be given up at any time.
+//! A check of the whole file, which can be given up at any time, as a copy of it can.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,6 +34,12 @@ impl CheckLook {
     pub(super) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::SeqCst)
     }
+
+    /// Lets what this connection does be given up from now on. False where it was already.
+    pub(super) fn begin(&self, connection: &Connection) -> bool {
+        *lock(&self.interrupt) = Some(connection.get_interrupt_handle());
+        !self.is_given_up()
+    }
 }
 
 impl Drop for GivenUp {
@@ -50,8 +56,7 @@ pub(super) fn damages(
     connection: &Connection,
     look: &CheckLook,
 ) -> Result<Option<String>, StoreError> {
-    *lock(&look.interrupt) = Some(connection.get_interrupt_handle());
-    if look.is_given_up() {
+    if !look.begin(connection) {
         return Ok(None);
     }
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({DAMAGES_TOLD_MAX})"))?;

@@ -13,8 +13,10 @@ use rusqlite::Connection;
 use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::store::delivery::Figures;
 use crate::store::error::StoreError;
 use crate::store::sqlite::check::{self, GivenUp};
+use crate::store::sqlite::copy;
 use crate::store::sqlite::file::{self, OpenMode, connect};
 use crate::store::sqlite::{lock, schema};
 
@@ -215,6 +217,21 @@ impl Engine {
             None => Ok(()),
             Some(found) => Err(StoreError::Broken { path: self.path.clone(), found }),
         }
+    }
+
+    /// Copies the store into a file that is there and empty, as it is at one moment, and checks the
+    /// copy; says what is in it. Dropped before its end, it ends soon.
+    pub(crate) async fn copy_into(&self, target: &Path) -> Result<Figures, StoreError> {
+        let given_up = GivenUp::default();
+        let (target, look) = (target.to_owned(), given_up.look());
+        let copied = self.apart(move |path| copy::copy(&connect(path)?, &target, &look)).await;
+        drop(given_up);
+        copied
+    }
+
+    /// About how many bytes a copy has.
+    pub(crate) async fn copy_bytes(&self) -> Result<u64, StoreError> {
+        self.read(copy::bytes).await
     }
 
     /// Brings the log into the file and cuts it to nothing, on a connection of its own. False where

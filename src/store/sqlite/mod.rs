@@ -7,6 +7,7 @@ pub(crate) mod balance;
 pub(crate) mod by_hand;
 mod check;
 pub(crate) mod claims;
+mod copy;
 pub(crate) mod engine;
 pub(crate) mod erasure;
 pub(crate) mod figures;
