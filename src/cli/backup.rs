@@ -44,7 +44,7 @@ ids that it had; what was delivered since may be delivered again, which receiver
 Between the last read of the old store and the first start wait as long as `min_interval`.
 
 Examples:
-  replyd backup /var/backups/replyd-$(date +%F).db
+  replyd backup /var/backups/replyd-2008-05-27.db
   replyd backup copy.db --json";
 
 /// Copies the store.

@@ -141,6 +141,9 @@ async fn nothing_of_the_person_is_left_and_nothing_comes_back() {
     let webhooks = receiver.webhooks().len();
     ends(&home, &["replay", HOUR, "--refetch", "--subscriber", "crm", "--only", "missing"], 0);
     assert_eq!((count(&home, "reply"), count(&home, others)), (before, before));
+    assert_eq!(count(&home, "read WHERE hour IS NOT NULL AND redacted_ms IS NOT NULL"), 1);
+    let traces = files_with_traces(&home);
+    assert!(!traces.iter().any(|trace| trace.starts_with("replyd.db:")), "{traces:?}");
     gateway.arrive(UID, reply(MINE, "a new one"));
     ends(&home, &["run", "--once"], 1);
     let new: Vec<String> = receiver.webhooks()[webhooks..]

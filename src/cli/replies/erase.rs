@@ -47,8 +47,7 @@ its log is emptied.
 
 What remains: what receivers were told, backups, exports, the log of the service (where numbers are
 masked), and what other people wrote, even where it mentions the number. The gateway has its own
-copy: an hour that is read again brings its bytes into that read's kept answer, until `bodies` of
-[store.retain] is over.
+copy: where an hour is read again, the erased texts are cut out of the answer as it is taken in.
 
 Examples:
   replyd replies erase --mobile 13912345678 --dry-run

@@ -3,12 +3,15 @@
 //! Replies, events and messages are found by their numbers; bytes that came from outside are looked
 //! through by SQLite for the digits, and what has them is then read as what it is.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::gateway::rx;
-use crate::reply::{Fingerprint, IdKey, Mobile};
+use crate::reply::{Fingerprint, IdKey, Identity, Mobile};
 use crate::store::erasure::{Found, Holding, Piece};
 use crate::store::error::StoreError;
+use crate::store::read::ReadId;
 use crate::store::sqlite::reads::named;
 use crate::store::sqlite::{messages, retention};
 use crate::time::{BeijingTime, UnixMs};
@@ -147,6 +150,8 @@ pub(crate) fn erase(
         Piece::Replies(seqs) => {
             let is_theirs = "SELECT 1 FROM reply WHERE seq = ?1 AND mobile = ?2";
             each(connection, is_theirs, seqs, mobile, |seq| {
+                let mark = "UPDATE tally SET erased = 1 WHERE identity = (SELECT identity FROM reply WHERE seq = ?1)";
+                connection.prepare_cached(mark)?.execute([seq])?;
                 retention::drop_reply(connection, seq).map(drop)
             })
         }
@@ -213,12 +218,39 @@ fn drop_waiting(connection: &Connection, id: i64) -> Result<(), StoreError> {
     if let Some((identity, account, hour, copies)) = statement.query_row([id], read).optional()? {
         connection
             .prepare_cached(
-                "INSERT INTO tally (identity, account, hour, plain, seen) VALUES (?1, ?2, ?3, 0, ?4)
-                 ON CONFLICT (identity) DO UPDATE SET seen = max(seen, excluded.seen)",
+                "INSERT INTO tally (identity, account, hour, plain, seen, erased) VALUES (?1, ?2, ?3, 0, ?4, 1)
+                 ON CONFLICT (identity) DO UPDATE SET seen = max(seen, excluded.seen), erased = 1",
             )?
             .execute(params![identity.0, account, hour.number(), copies])?;
     }
     connection.prepare_cached("DELETE FROM waiting_record WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// Of a read that is taken in: cuts out of its body what it holds of people whose texts in it were
+/// erased before: the gateway gives them again by their hours.
+pub(super) fn redact_erased(
+    connection: &Connection,
+    read: ReadId,
+    writers: &[(Identity, Mobile, BeijingTime)],
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    let any = "SELECT 1 FROM tally INDEXED BY tally_erased WHERE erased = 1 LIMIT 1";
+    if !connection.prepare_cached(any)?.exists([])? {
+        return Ok(());
+    }
+    let mut is_erased = connection.prepare_cached(
+        "SELECT 1 FROM tally INDEXED BY tally_erased WHERE identity = ?1 AND erased = 1",
+    )?;
+    let mut erased = HashSet::new();
+    for (identity, mobile, _) in writers {
+        if !erased.contains(&mobile) && is_erased.exists([identity.0])? {
+            erased.insert(mobile);
+        }
+    }
+    for mobile in erased {
+        redact(connection, read.0, mobile, now)?;
+    }
     Ok(())
 }
 

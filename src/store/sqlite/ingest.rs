@@ -14,6 +14,7 @@ use crate::store::read::{
     WaitingRecord,
 };
 use crate::store::sqlite::accounts::conversion;
+use crate::store::sqlite::erasure;
 use crate::store::sqlite::hours;
 use crate::store::sqlite::known::{Facts, answer};
 use crate::store::sqlite::reads::named;
@@ -42,7 +43,10 @@ pub(crate) fn take_in(
     keep_hours(connection, &facts, &outcome.hours)?;
     keep_events(connection, &outcome.events, &subscribers, now.unix)?;
     match source {
-        Source::Read { .. } => close_read(connection, &facts, &outcome, refusals, now)?,
+        Source::Read { id, .. } => {
+            close_read(connection, &facts, &outcome, refusals, now)?;
+            erasure::redact_erased(connection, id, &questions.writers, now.unix)?;
+        }
         Source::Waiting(id) => drop_waiting(connection, id)?,
         Source::Reparse(_) => amend_read(connection, &facts, &outcome)?,
     }

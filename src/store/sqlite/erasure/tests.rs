@@ -75,7 +75,8 @@ fn a_record_that_waits_leaves_a_tally_that_keeps_it_away() {
     let of = Fingerprint { account: "main", mobile: &mine(), replied_at, content: b"a\xff" };
     let expected =
         format!("{} {} 0 2", hex::encode_upper(key.identity(of).0), replied_at.hour().number());
-    let tally = "SELECT concat_ws(' ', hex(identity), hour, plain, seen) FROM tally";
+    let tally =
+        "SELECT concat_ws(' ', hex(identity), hour, plain, seen) FROM tally WHERE erased = 1";
     assert_eq!(text(&connection, tally), expected);
     // One that was counted before keeps the larger count.
     connection.execute("UPDATE tally SET plain = 3, seen = 4", []).unwrap();
@@ -132,4 +133,31 @@ fn what_became_anothers_since_the_look_stays() {
     assert_eq!((found.holding.replies, found.mentions), (1, 1));
     assert_eq!(text(&connection, "SELECT group_concat(id) FROM reply"), "rpl_2");
     assert_eq!(text(&connection, "SELECT group_concat(id) FROM event"), "rpl_2");
+}
+
+#[test]
+fn an_answer_that_holds_an_erased_text_again_is_redacted_when_it_is_taken_in() {
+    let connection = store();
+    let (mine, hers) = (mine(), Mobile::parse("13900000002").unwrap());
+    let at = BeijingTime::from_unix_seconds(1_211_861_411);
+    let (erased, other) = (Identity([1; 32]), Identity([2; 32]));
+    connection
+        .execute_batch(
+            "INSERT INTO tally (identity, account, hour, plain, seen) VALUES (zeroblob(32), 'main', 1, 1, 0)",
+        )
+        .unwrap();
+    let redacted = |writers: &[(Identity, Mobile, BeijingTime)]| {
+        redact_erased(&connection, ReadId(1), writers, UnixMs(9)).unwrap();
+        text(
+            &connection,
+            "SELECT concat(redacted_ms, ' ', instr(body, '13900000001') > 0) FROM read WHERE id = 1",
+        )
+    };
+    let writers = [(other, hers, at), (erased, mine.clone(), at)];
+    assert_eq!(redacted(&writers), " 1");
+    let put = "INSERT INTO tally (identity, account, hour, plain, seen, erased) VALUES (?1, 'main', 1, 1, 0, 1)";
+    connection.execute(put, [erased.0]).unwrap();
+    // Another text of the same person's alone says nothing of this answer.
+    assert_eq!(redacted(&[(other, mine, at)]), " 1");
+    assert_eq!(redacted(&writers), "9 0");
 }
