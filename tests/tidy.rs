@@ -67,6 +67,7 @@ const PURE: &[&str] = &[
     "delivery/standing.rs",
     "delivery/waiting.rs",
     "delivery/target/",
+    "delivery/messages.rs",
     "sending/limits.rs",
     "cli/coverage/grid.rs",
     "cli/replies/csv.rs",

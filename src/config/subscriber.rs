@@ -44,6 +44,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const TIMEOUT_MAX: Duration = Duration::from_mins(5);
 const CONCURRENCY: usize = 8;
 const CONCURRENCIES: RangeInclusive<usize> = 1..=64;
+/// Messages to a product go out one after the other: in a chat they are read in that order.
+const ONE_BY_ONE: RangeInclusive<usize> = 1..=1;
 
 /// In which order one person's replies go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +221,8 @@ fn read(
     let give_up = section.duration("give_up", WEEK, MILLISECOND..=YEAR);
     let disable_after = section.duration("disable_after", DISABLE_AFTER, MILLISECOND..=YEAR);
     let timeout = section.duration("timeout", TIMEOUT, MILLISECOND..=TIMEOUT_MAX);
-    let concurrency = section.read("concurrency", |value| value.integer(CONCURRENCIES));
+    let concurrencies = if facts.is_some() { ONE_BY_ONE } else { CONCURRENCIES };
+    let concurrency = section.read("concurrency", |value| value.integer(concurrencies));
     let rate_limit = section
         .read("rate_limit", |value| unless_empty(value, |value| value.parse(RateLimit::parse)));
     let order = section.choice("order", Order::Mobile, &Order::WORDS);

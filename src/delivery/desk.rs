@@ -33,9 +33,13 @@ const UNRECORDED_MAX: usize = 512;
 /// How soon is looked again for what is due and may not be claimed for a reason that ends by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A claim and until when it may be begun.
+/// The least and the most claims that are looked at for one message of a product: what does not fit
+/// into it is given back.
+const DIGEST_CLAIMS: (usize, usize) = (64, 512);
+
+/// The claims of one request, and until when it may be begun.
 struct Ready {
-    claim: Claim,
+    claims: Vec<Claim>,
     begin_by: UnixMs,
 }
 
@@ -55,7 +59,7 @@ pub(super) struct Desk {
     limits: Limits,
     new: VecDeque<Ready>,
     replays: VecDeque<Ready>,
-    running: JoinSet<(Attempt, bool)>,
+    running: JoinSet<(Vec<Attempt>, bool)>,
     replays_running: usize,
     outcomes: Vec<Attempt>,
     /// How many more the turn under way records.
@@ -65,6 +69,8 @@ pub(super) struct Desk {
     returned: Vec<Returned>,
     /// Attempts begun since the last turn: so many, and as many again, are claimed in the next.
     begun: usize,
+    /// How many the last message of a product held.
+    held: usize,
     /// How many may be under way, by the subscriber's pace.
     pace: Pace,
     /// When is looked for what is due.
@@ -91,6 +97,7 @@ impl Desk {
             since: UnixMs(0),
             returned: Vec::new(),
             begun: 0,
+            held: 0,
             pace: Pace::default(),
             look_at: UnixMs(0),
             has_changed: false,
@@ -113,16 +120,17 @@ impl Desk {
                 .new
                 .pop_front()
                 .or_else(|| if may_replay { self.replays.pop_front() } else { None });
-            let Some(Ready { claim, begin_by }) = next else { return };
+            let Some(Ready { claims, begin_by }) = next else { return };
             if now > begin_by {
-                self.give_back(&claim);
+                self.give_back(&claims);
                 continue;
             }
-            let is_replay = claim.is_replay();
+            let is_replay = is_replay(&claims);
             self.replays_running += usize::from(is_replay);
-            self.begun += 1;
+            self.begun += claims.len();
+            self.held = claims.len();
             let sender = Arc::clone(&self.sender);
-            self.running.spawn(async move { (sender.attempt(&claim).await, is_replay) });
+            self.running.spawn(async move { (sender.attempt(&claims).await, is_replay) });
         }
     }
 
@@ -131,8 +139,9 @@ impl Desk {
         self.outcomes.len() + self.recording
     }
 
-    fn give_back(&mut self, claim: &Claim) {
-        self.returned.push(Returned { delivery: claim.delivery, lease: claim.lease });
+    fn give_back(&mut self, claims: &[Claim]) {
+        let returned = |claim: &Claim| Returned { delivery: claim.delivery, lease: claim.lease };
+        self.returned.extend(claims.iter().map(returned));
     }
 
     /// Waits until an attempt has ended, and takes all that have; for ever where none is under way.
@@ -154,18 +163,23 @@ impl Desk {
         }
     }
 
-    fn take(&mut self, ended: Result<(Attempt, bool), JoinError>) {
+    fn take(&mut self, ended: Result<(Vec<Attempt>, bool), JoinError>) {
         // Of one that panicked nothing is known: its lease ends.
-        let Ok((attempt, was_replay)) = ended else {
+        let Ok((attempts, was_replay)) = ended else {
             self.failures += 1;
             return;
         };
         self.replays_running -= usize::from(was_replay);
-        self.failures += usize::from(attempt.trouble.is_some());
+        let failures = attempts.iter().filter(|attempt| attempt.trouble.is_some()).count();
+        self.failures += failures;
         if self.outcomes.is_empty() {
             self.since = self.now();
         }
-        self.outcomes.push(attempt);
+        self.outcomes.extend(attempts);
+        // What is behind may be of the same person, and may not overtake.
+        if failures > 0 && self.sender.shape().is_some() {
+            self.give_back_all();
+        }
     }
 
     /// How long until a turn is to be taken; zero when it is now.
@@ -196,6 +210,11 @@ impl Desk {
         if self.is_closed {
             return Lanes::default();
         }
+        if self.sender.shape().is_some() {
+            let (least, most) = DIGEST_CLAIMS;
+            let new = if self.is_idle() { (2 * self.held).clamp(least, most) } else { 0 };
+            return Lanes { new, replays: replays_of(new).min(new) };
+        }
         let wanted = (2 * self.begun).clamp(self.limits.concurrency, CLAIMS_MAX);
         let free = self.limits.concurrency.saturating_sub(self.running.len());
         let replays = replays_of(wanted).min(replays_of(self.limits.concurrency) * 4);
@@ -207,7 +226,8 @@ impl Desk {
 
     /// How many are claimed and not recorded.
     fn under_way(&self) -> usize {
-        self.running.len() + self.new.len() + self.replays.len()
+        let waiting = self.new.iter().chain(&self.replays);
+        self.running.len() + waiting.map(|ready| ready.claims.len()).sum::<usize>()
     }
 
     /// What the next turn records, and what it may claim.
@@ -224,14 +244,19 @@ impl Desk {
         !self.outcomes.is_empty() || !self.returned.is_empty()
     }
 
-    /// Takes what a turn brought that began then.
-    pub(super) fn turned(&mut self, turned: Turned, began: UnixMs, now: UnixMs) {
+    /// Takes what a turn brought that began then; a product lets so many messages through.
+    pub(super) fn turned(
+        &mut self,
+        turned: Turned,
+        messages_max: usize,
+        (began, now): (UnixMs, UnixMs),
+    ) {
         self.recording = 0;
         let begin_by = began.after(STARTED_WITHIN);
         let is_empty = turned.claims.is_empty();
-        for claim in turned.claims {
-            let lane = if claim.is_replay() { &mut self.replays } else { &mut self.new };
-            lane.push_back(Ready { claim, begin_by });
+        for claims in self.requests(turned.claims, messages_max) {
+            let lane = if is_replay(&claims) { &mut self.replays } else { &mut self.new };
+            lane.push_back(Ready { claims, begin_by });
         }
         self.pace = standing::pace_of(&turned.standing);
         self.look_at = match turned.next {
@@ -246,6 +271,19 @@ impl Desk {
         if self.is_closed || is_left_alone {
             self.give_back_all();
         }
+    }
+
+    /// The claims of each request; what no message holds now is given back.
+    fn requests(&mut self, claims: Vec<Claim>, messages_max: usize) -> Vec<Vec<Claim>> {
+        let Some(shape) = self.sender.shape() else {
+            return claims.into_iter().map(|claim| vec![claim]).collect();
+        };
+        let plan = shape.plan(&claims, messages_max);
+        let of = |which: &[usize]| {
+            which.iter().filter_map(|at| claims.get(*at).cloned()).collect::<Vec<_>>()
+        };
+        self.give_back(&of(&plan.left));
+        plan.messages.iter().map(|which| of(which)).collect()
     }
 
     /// When is looked again for what is due and was not allowed.
@@ -275,8 +313,8 @@ impl Desk {
 
     fn give_back_all(&mut self) {
         let unused: Vec<Ready> = self.new.drain(..).chain(self.replays.drain(..)).collect();
-        for Ready { claim, .. } in unused {
-            self.give_back(&claim);
+        for Ready { claims, .. } in unused {
+            self.give_back(&claims);
         }
     }
 
@@ -284,6 +322,11 @@ impl Desk {
     pub(super) fn failures(&self) -> usize {
         self.failures
     }
+}
+
+/// Whether a request brings only what was told before.
+fn is_replay(claims: &[Claim]) -> bool {
+    claims.iter().all(Claim::is_replay)
 }
 
 #[cfg(test)]

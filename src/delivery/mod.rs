@@ -2,7 +2,7 @@
 //!
 //! What is due stands in the store; a worker per subscriber claims it, signs the stored bytes
 //! anew, sends, and records the attempt and what follows from it. The pure files decide
-//! ([`sign`], [`retry`], [`pace`], [`standing`], [`target`], [`notices`]); [`guard`] says which
+//! ([`sign`], [`retry`], [`pace`], [`standing`], [`target`], [`messages`], [`notices`]); [`guard`] says which
 //! addresses may be reached, `channel` is the way to them, [`sender`] makes one attempt, and
 //! [`worker`] carries out. Nothing here knows of gateways.
 
@@ -11,6 +11,7 @@ mod desk;
 pub mod diagnosis;
 pub mod explain;
 pub mod guard;
+pub mod messages;
 pub mod notices;
 pub mod pace;
 pub mod retry;

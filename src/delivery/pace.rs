@@ -138,6 +138,17 @@ impl Pace {
         Lanes { new, replays }
     }
 
+    /// How many deliveries may be claimed now for messages that hold several, and how many messages
+    /// may go out. While replays have had their part, none of them is claimed.
+    #[must_use]
+    pub fn allows_messages(&self, limits: Limits, room: Lanes, now: UnixMs) -> (Lanes, usize) {
+        let of = |lanes: Lanes| self.allows(limits, 0, lanes, now);
+        let messages = of(Lanes { new: usize::MAX, replays: 0 }).new;
+        let replays = of(Lanes { new: 0, replays: usize::MAX }).replays;
+        let lane = |room: usize, open: usize| if messages > 0 && open > 0 { room } else { 0 };
+        (Lanes { new: lane(room.new, messages), replays: lane(room.replays, replays) }, messages)
+    }
+
     /// Counts what was claimed.
     pub fn spend(&mut self, claimed: Lanes, limits: Limits, now: UnixMs) {
         let Some(rate) = limits.rate else {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::clock::{Clock, random_fraction};
+use crate::clock::{Clock, Moment, random_fraction};
 use crate::config::SubscriberConfig;
 use crate::delivery::channel::{Channel, Exchange};
 use crate::delivery::explain;
+use crate::delivery::messages::Shape;
 use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::redaction::Redaction;
-use crate::delivery::target::{self, Answer, Recipient, Target, Verdict, Wish, text, webhook};
+use crate::delivery::target::{Answer, Recipient, Verdict, Wish, webhook};
 use crate::language::Language;
 use crate::store::attempt::{Attempt, Next, Trouble};
 use crate::store::delivery::{Claim, Trigger};
@@ -30,8 +31,8 @@ pub struct SenderError {
 pub struct Sender {
     clock: Clock,
     config: SubscriberConfig,
-    /// The product that it is; none for a webhook.
-    target: Option<&'static Target>,
+    /// How its messages are made; none where it gets webhooks.
+    shape: Option<Shape>,
     channel: Channel,
 }
 
@@ -43,8 +44,8 @@ impl Sender {
     pub fn new(config: SubscriberConfig, clock: Clock) -> Result<Self, SenderError> {
         match Channel::new(&config) {
             Ok(channel) => {
-                let target = target::of(config.format);
-                Ok(Self { clock, config, target, channel })
+                let shape = Shape::of(&config);
+                Ok(Self { clock, config, shape, channel })
             }
             Err(reason) => Err(SenderError { subscriber: config.name, reason }),
         }
@@ -56,27 +57,42 @@ impl Sender {
         &self.config
     }
 
+    /// How its messages are made; none where it gets webhooks.
+    #[must_use]
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
+    }
+
     /// The clock by which it is sent.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Makes one attempt and decides what follows.
-    pub async fn attempt(&self, claim: &Claim) -> Attempt {
+    /// Makes one attempt for all of these, in one message where they are several, and decides what
+    /// follows for each.
+    pub async fn attempt(&self, claims: &[Claim]) -> Vec<Attempt> {
         let started = self.clock.now();
-        let (exchange, verdict) = match self.target {
-            None => self.webhook(claim, started.unix).await,
-            Some(target) => self.product(target, claim, started.unix).await,
+        let (exchange, verdict) = match (self.shape, claims) {
+            (None, [claim]) => self.webhook(claim, started.unix).await,
+            (None, _) => return Vec::new(),
+            (Some(shape), claims) => self.product(shape, claims, started.unix).await,
         };
         let ended = self.clock.now();
+        let came = Came { exchange, verdict, started, ended };
+        claims.iter().map(|claim| self.outcome(claim, &came)).collect()
+    }
+
+    /// What an attempt came to for one of the deliveries that it was to bring.
+    fn outcome(&self, claim: &Claim, came: &Came) -> Attempt {
+        let Came { exchange, verdict, started, ended } = came;
         let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
         let (attempt, created) = (claim.attempt, claim.created);
         let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
         let next = match claim.trigger {
-            Trigger::Test => retry::after_test(&verdict),
+            Trigger::Test => retry::after_test(verdict),
             Trigger::Auto | Trigger::Retry | Trigger::Replay => {
-                retry::after(&verdict, rules, failure)
+                retry::after(verdict, rules, failure)
             }
         };
         let reply = match (self.config.answers, exchange.http_status, &verdict.trouble) {
@@ -92,8 +108,8 @@ impl Sender {
             address: exchange.address.map(|address| address.to_string()),
             timings: exchange.timings,
             http_status: exchange.http_status,
-            trouble: verdict.trouble,
-            answer: exchange.answer,
+            trouble: verdict.trouble.clone(),
+            answer: exchange.answer.clone(),
             next,
             disable: match verdict.wish {
                 Wish::Disable(why) => Some(why),
@@ -114,19 +130,21 @@ impl Sender {
         (exchange, verdict)
     }
 
-    /// Sends what a product is to show of them.
-    async fn product(&self, target: &Target, claim: &Claim, now: UnixMs) -> (Exchange, Verdict) {
-        let config = &self.config;
+    /// Sends what a product is to show of the stored bytes.
+    async fn product(&self, shape: Shape, claims: &[Claim], now: UnixMs) -> (Exchange, Verdict) {
+        let (config, target) = (&self.config, shape.target);
         let recipient = Recipient { url: &config.url, product: &config.product, now };
-        let event = text::Event::read(&claim.body);
-        let message = text::message(&event, config.product.lang, &target.rules);
-        let request = (target.request)(&message, recipient);
+        let request = (target.request)(&shape.message(claims), recipient);
         let limit = self.clock.real(config.timeout);
         let mut exchange = self.channel.send(request, limit).await;
         // Neither what is kept nor what is said of it may hold a token that the product quotes.
         let redaction = Redaction::new(&config.url, &config.product);
         exchange.answer = redaction.clean(exchange.answer);
-        let verdict = judge(&exchange, target.judge, self.clock.now().unix);
+        let mut verdict = judge(&exchange, target.judge, self.clock.now().unix);
+        // One of several may be what the product does not take: each is tried by itself.
+        if claims.len() > 1 && verdict.wish == Wish::Abort {
+            verdict.wish = Wish::None;
+        }
         (exchange, verdict)
     }
 
@@ -150,6 +168,14 @@ impl Sender {
             }
         }
     }
+}
+
+/// What one request came to.
+struct Came {
+    exchange: Exchange,
+    verdict: Verdict,
+    started: Moment,
+    ended: Moment,
 }
 
 /// What came of a request: what its answer means to whom it went, or why there is none.

@@ -10,6 +10,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::clock::{Clock, random_fraction};
 use crate::config::{Order, SubscriberConfig};
 use crate::delivery::desk::{Desk, HandOver, LEASE_MARGIN, STARTED_WITHIN};
 use crate::delivery::explain;
+use crate::delivery::messages::Shape;
 use crate::delivery::notices;
 use crate::delivery::pace::Limits;
 use crate::delivery::sender::{Sender, SenderError};
@@ -26,8 +28,9 @@ use crate::delivery::standing::{self, News, Rules};
 use crate::event::Notice;
 use crate::store::Store;
 use crate::store::attempt::Attempt;
+use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
-use crate::store::turn::{Decided, Lanes, Standing, Tell, Turn, Turned};
+use crate::store::turn::{Decided, Lanes, Line, Standing, Tell, Turn, Turned};
 use crate::time::UnixMs;
 
 /// The longest sleep: what a clock that was set hides is noticed after it at the latest.
@@ -52,7 +55,9 @@ pub struct Worker {
 }
 
 /// A turn under way, with what it is about to record.
-type UnderWay = Pin<Box<dyn Future<Output = (Arc<Turn>, Result<Turned, StoreError>)> + Send>>;
+type UnderWay = Pin<Box<dyn Future<Output = (Arc<Turn>, Done)> + Send>>;
+/// What it brought, and how many messages a product lets through.
+type Done = Result<(Turned, usize), StoreError>;
 
 impl Worker {
     /// Prepares a subscriber's deliveries.
@@ -86,9 +91,9 @@ impl Worker {
                 (tried, done) = end_of(&mut turn) => {
                     turn = None;
                     match done {
-                        Ok(turned) => {
+                        Ok((turned, messages_max)) => {
                             told = false;
-                            desk.turned(turned, tried.now, self.now());
+                            desk.turned(turned, messages_max, (tried.now, self.now()));
                         }
                         Err(source @ StoreError::Closed) => return Err(self.failed(source)),
                         Err(source) => {
@@ -123,11 +128,11 @@ impl Worker {
         let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
         while !stop.is_cancelled() {
             let (tried, done) = self.begin(&mut desk, self.now(), Some(due)).await;
-            let turned = done?;
+            let (turned, messages_max) = done?;
             let has_more = turned.next.is_some_and(|next| next <= due);
             let limits = self.rules().limits;
             let opens = standing::pace_of(&turned.standing).opens_for_rate(limits, self.now());
-            desk.turned(turned, tried.now, self.now());
+            desk.turned(turned, messages_max, (tried.now, self.now()));
             desk.start();
             match (desk.is_idle(), opens) {
                 (false, _) => desk.all_ended().await,
@@ -173,11 +178,16 @@ impl Worker {
             due: due.unwrap_or(now),
             now,
             lease_end: now.after(config.timeout + STARTED_WITHIN + LEASE_MARGIN),
-            ordered: config.order == Order::Mobile,
+            line: match (config.order, self.sender.shape()) {
+                (Order::None, _) => Line::Any,
+                (Order::Mobile, None) => Line::OneByOne,
+                (Order::Mobile, Some(_)) => Line::Together,
+            },
         });
-        let (store, rules) = (self.store.clone(), self.rules());
+        let (store, rules, shape) = (self.store.clone(), self.rules(), self.sender.shape());
         Box::pin(async move {
-            let done = take_turn(&store, Arc::clone(&turn), rules, room, under_way).await;
+            let asked = Asked { rules, shape, room, under_way };
+            let done = take_turn(&store, Arc::clone(&turn), asked).await;
             (turn, done)
         })
     }
@@ -186,7 +196,9 @@ impl Worker {
     async fn wind_up(&self, mut desk: Desk, turn: Option<UnderWay>) {
         if let Some(turn) = turn {
             match turn.await {
-                (tried, Ok(turned)) => desk.turned(turned, tried.now, self.now()),
+                (tried, Ok((turned, messages_max))) => {
+                    desk.turned(turned, messages_max, (tried.now, self.now()));
+                }
                 (tried, Err(_)) => desk.take_back(&tried, self.now()),
             }
         }
@@ -211,7 +223,7 @@ impl Worker {
 }
 
 /// Waits for the end of the turn under way; for ever where there is none.
-async fn end_of(turn: &mut Option<UnderWay>) -> (Arc<Turn>, Result<Turned, StoreError>) {
+async fn end_of(turn: &mut Option<UnderWay>) -> (Arc<Turn>, Done) {
     match turn {
         Some(turn) => turn.await,
         None => std::future::pending().await,
@@ -220,37 +232,70 @@ async fn end_of(turn: &mut Option<UnderWay>) -> (Arc<Turn>, Result<Turned, Store
 
 /// Takes a turn. One that has nothing to record first looks whether anything is due: looking
 /// keeps nobody from writing.
-async fn take_turn(
-    store: &Store,
-    turn: Arc<Turn>,
-    rules: Rules,
-    room: Lanes,
-    under_way: usize,
-) -> Result<Turned, StoreError> {
+async fn take_turn(store: &Store, turn: Arc<Turn>, asked: Asked) -> Done {
     if turn.outcomes.is_empty() && turn.returned.is_empty() {
         let next = store.next_due(&turn.subscriber).await?;
         if next.is_none_or(|next| next > turn.due) {
             let standing = store.standing(&turn.subscriber).await?;
-            return Ok(Turned { claims: Vec::new(), next, standing });
+            return Ok((Turned { claims: Vec::new(), next, standing }, 0));
         }
     }
-    let now = turn.now;
-    let name = turn.subscriber.clone();
+    let (now, name) = (turn.now, turn.subscriber.clone());
+    let messages = Arc::new(AtomicUsize::new(0));
+    let let_through = Arc::clone(&messages);
     let decide = move |standing: Standing, outcomes: &[Attempt]| {
+        asked.decide(standing, outcomes, (name, now), &let_through)
+    };
+    let turned = store.turn(turn, decide).await?;
+    Ok((turned, messages.load(Ordering::Relaxed)))
+}
+
+/// By which rules is decided, and what a desk asks for.
+struct Asked {
+    rules: Rules,
+    /// How messages are made, where a product gets them.
+    shape: Option<Shape>,
+    room: Lanes,
+    under_way: usize,
+}
+
+impl Asked {
+    /// Judges how a subscriber does, and says what may be claimed. How many messages a product lets
+    /// through is left in `messages`.
+    fn decide(
+        self,
+        standing: Standing,
+        outcomes: &[Attempt],
+        (name, now): (String, UnixMs),
+        messages: &AtomicUsize,
+    ) -> Decided {
+        let Self { rules, shape, room, under_way } = self;
+        let limits = rules.limits;
         let (standing, mut pace, news) =
             standing::after(standing, outcomes, rules, now, random_fraction());
-        let allowed = match standing.disabled {
-            Some(_) => Lanes::default(),
-            None => pace.allows(rules.limits, under_way, room, now),
+        let (allowed, messages_max) = match (standing.disabled, shape) {
+            (Some(_), _) => (Lanes::default(), 0),
+            (None, None) => (pace.allows(limits, under_way, room, now), usize::MAX),
+            (None, Some(_)) => pace.allows_messages(limits, room, now),
         };
-        let spend = Box::new(move |claimed| {
-            pace.spend(claimed, rules.limits, now);
+        messages.store(messages_max, Ordering::Relaxed);
+        let spend = Box::new(move |claims: &[Claim]| {
+            let requests = match shape {
+                Some(shape) => shape.plan(claims, messages_max).messages.len(),
+                None => claims.len(),
+            };
+            let replays = claims.iter().filter(|claim| claim.is_replay()).count();
+            // A message that holds anything new is no replay.
+            let replays = match shape {
+                Some(_) if replays < claims.len() => 0,
+                _ => replays.min(requests),
+            };
+            pace.spend(Lanes { new: requests - replays, replays }, limits, now);
             pace.keep()
         });
         let tell = tell(name, news, outcomes, now);
         Decided { standing, allowed, spend, tell }
-    };
-    store.turn(turn, decide).await
+    }
 }
 
 /// What the other subscribers are told, if there is news of this one.
@@ -275,3 +320,6 @@ fn tell(name: String, news: Vec<News>, outcomes: &[Attempt], now: UnixMs) -> Opt
         news.iter().map(|news| notices::tell(notice(news), now, subscribers)).collect()
     }))
 }
+
+#[cfg(test)]
+mod tests;

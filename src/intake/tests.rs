@@ -23,7 +23,7 @@ use crate::store::message::NewMessage;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
 };
-use crate::store::turn::{Decided, Lanes, Standing, Turn};
+use crate::store::turn::{Decided, Lanes, Line, Standing, Turn};
 use crate::time::{BeijingTime, Hour, UnixMs};
 
 mod clock;
@@ -288,7 +288,7 @@ async fn of_one_persons_replies_the_first_written_goes_first_however_late_it_cam
         due: now,
         now,
         lease_end: now.after(TIMEOUT),
-        ordered: true,
+        line: Line::OneByOne,
     };
     let decide = |standing: Standing, _: &[Attempt]| Decided {
         standing,

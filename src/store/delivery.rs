@@ -116,6 +116,8 @@ pub struct Claim {
     pub created: UnixMs,
     /// The number of this attempt, from 1.
     pub attempt: u32,
+    /// Whether it was refused for good in a message with others, so that it goes by itself.
+    pub alone: bool,
 }
 
 impl Claim {

@@ -27,8 +27,19 @@ pub struct Turn {
     pub now: UnixMs,
     /// Until when claims hold.
     pub lease_end: UnixMs,
-    /// Whether one person's deliveries go out one after the other.
-    pub ordered: bool,
+    /// How one person's deliveries go out.
+    pub line: Line,
+}
+
+/// How one person's deliveries go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// In any order.
+    Any,
+    /// By the time of their replies, one after the other.
+    OneByOne,
+    /// By the time of their replies, as many together as there are: for messages that hold several.
+    Together,
 }
 
 /// A claim that was not used.
@@ -72,9 +83,12 @@ pub struct Decided {
     pub tell: Option<Tell>,
     /// How many deliveries may be claimed.
     pub allowed: Lanes,
-    /// The pace after so many were claimed.
-    pub spend: Box<dyn FnOnce(Lanes) -> Option<String> + Send>,
+    /// The pace after these were claimed.
+    pub spend: Spend,
 }
+
+/// Gives the pace after these were claimed.
+pub type Spend = Box<dyn FnOnce(&[Claim]) -> Option<String> + Send>;
 
 /// Renders what is told, given every subscriber.
 pub type Tell = Box<dyn FnOnce(&[(String, Route)]) -> Vec<NewEvent> + Send>;
@@ -126,7 +140,7 @@ impl Store {
             due: now,
             now,
             lease_end,
-            ordered: false,
+            line: Line::Any,
         };
         let all = Lanes { new: limit, replays: limit };
         self.engine

@@ -65,7 +65,8 @@ pub(super) async fn test(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         None => None,
     };
     let claim = recorded.as_ref().map_or_else(|| unrecorded(&of), |(_, claim)| claim.clone());
-    let attempt = sender.attempt(&claim).await;
+    let mut attempts = sender.attempt(std::slice::from_ref(&claim)).await;
+    let attempt = attempts.pop().ok_or_else(|| anyhow::anyhow!("nothing was attempted"))?;
     let is_delivered = attempt.next == Next::Delivered;
     match &recorded {
         Some((store, _)) => store.record_attempt(attempt.clone()).await?,
@@ -149,5 +150,6 @@ fn unrecorded(of: &TestOf) -> Claim {
         trigger: Trigger::Test,
         created: of.now,
         attempt: 1,
+        alone: false,
     }
 }

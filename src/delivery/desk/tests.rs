@@ -28,6 +28,7 @@ fn claims(count: usize) -> Vec<Claim> {
         trigger: Trigger::Auto,
         created: UnixMs(0),
         attempt: 1,
+        alone: false,
     };
     (1..).map(claim).take(count).collect()
 }
@@ -36,7 +37,7 @@ fn claims(count: usize) -> Vec<Claim> {
 async fn send(desk: &mut Desk, count: usize) {
     let now = desk.now();
     let turned = Turned { claims: claims(count), next: None, standing: Standing::default() };
-    desk.turned(turned, now, now);
+    desk.turned(turned, usize::MAX, (now, now));
     desk.start();
     desk.all_ended().await;
 }
@@ -59,7 +60,8 @@ async fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
     let mut desk = desk();
     let now = desk.now();
     let turned = Turned { claims: claims(3), next: None, standing: Standing::default() };
-    desk.turned(turned, now.before(STARTED_WITHIN + Duration::from_secs(1)), now);
+    let began = now.before(STARTED_WITHIN + Duration::from_secs(1));
+    desk.turned(turned, usize::MAX, (began, now));
     desk.start();
     desk.all_ended().await;
     let handed = desk.hand_over();

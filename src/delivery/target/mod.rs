@@ -181,4 +181,4 @@ pub enum Wish {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,6 +17,9 @@ pub(super) enum Expected {
     Status(u16),
 }
 
+/// A product with a short text and a small rate.
+pub(crate) const WECOM: &Target = &wecom::TARGET;
+
 /// Who gets what a test sends.
 pub(super) struct To {
     url: Url,

@@ -9,6 +9,10 @@ use crate::delivery::target::{TextRules, answer, plain};
 use crate::event::{EventType, TEST_TYPE};
 use crate::language::Language;
 
+mod digest;
+
+pub use digest::{digest, fitting};
+
 /// A message as a product is to show it.
 pub struct Message {
     /// The id of the event, or of the first of several.
@@ -42,6 +46,27 @@ impl Event {
     #[must_use]
     pub fn id(&self) -> &str {
         self.data.get("id").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// When, in Beijing: for a reply it is the reply's own time.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// The day of it.
+    fn day(&self) -> &str {
+        self.at.get(..10).unwrap_or(&self.at)
+    }
+
+    /// Its hour and minute.
+    fn minute(&self) -> &str {
+        self.at.get(11..16).unwrap_or_default()
+    }
+
+    /// Its hour, minute and second.
+    fn clock(&self) -> &str {
+        self.at.get(11..).unwrap_or_default()
     }
 
     fn is(&self, event_type: EventType) -> bool {

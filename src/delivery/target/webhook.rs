@@ -95,6 +95,7 @@ mod tests {
             trigger,
             created: crate::time::UnixMs(0),
             attempt: 1,
+            alone: false,
         };
         let auto = claim("rpl_a", Trigger::Auto);
         let long = format!(r#"{{"reply":"{}"}}"#, "好".repeat(501));

@@ -14,7 +14,7 @@ use crate::store::delivery::{Claim, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::reads::named;
-use crate::store::turn::{Lanes, Turn};
+use crate::store::turn::{Lanes, Line, Turn};
 use crate::time::UnixMs;
 
 /// How long one that fails holds back those of the same person behind it, and how long one is put
@@ -113,6 +113,8 @@ struct Candidate {
 const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_body, body), trigger, \
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
+     failing_since_ms IS NOT NULL AND (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
+                                       ORDER BY id DESC LIMIT 1) IS 'refused', \
      EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
              WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
                  AND other.lane = delivery.lane AND other.in_line = 1)";
@@ -127,11 +129,12 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
             trigger: named(4, row.get_ref(4)?.as_str()?, Trigger::parse)?,
             created: UnixMs(row.get(5)?),
             attempt: row.get(6)?,
+            alone: row.get(10)?,
         },
         mobile: row.get(7)?,
         replied_at: row.get(8)?,
         has_failed: row.get(9)?,
-        has_others: row.get(10)?,
+        has_others: row.get(11)?,
     })
 }
 
@@ -170,7 +173,7 @@ impl Lane<'_> {
             let candidates = self.candidates(wanted)?;
             let found = candidates.len();
             looks = looks.saturating_sub(found);
-            self.consider(candidates, claims)?;
+            self.consider(candidates, end, claims)?;
             // These were all that is due.
             if found < wanted {
                 return Ok(());
@@ -180,24 +183,29 @@ impl Lane<'_> {
     }
 
     /// Claims those of the candidates before whom nobody goes, by one statement, and then looks at
-    /// the others one by one.
+    /// the others one by one, until there are so many claims.
     fn consider(
         &self,
         candidates: Vec<Candidate>,
+        limit: usize,
         claims: &mut Vec<Claim>,
     ) -> Result<(), StoreError> {
         let mut persons = HashSet::new();
         let is_free = |candidate: &Candidate| match &candidate.mobile {
-            Some(mobile) if self.turn.ordered => {
+            Some(mobile) if self.turn.line == Line::OneByOne => {
                 !candidate.has_others && persons.insert(mobile.clone())
             }
+            Some(_) if self.turn.line == Line::Together => !candidate.has_others,
             _ => true,
         };
         let (free, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_free);
         self.take(&free)?;
         claims.extend(free.into_iter().map(|candidate| candidate.claim));
         for candidate in others {
-            self.consider_one(candidate, claims)?;
+            match self.turn.line {
+                Line::Together => self.consider_all_of(candidate, limit, claims)?,
+                Line::Any | Line::OneByOne => self.consider_one(candidate, claims)?,
+            }
         }
         Ok(())
     }
@@ -236,7 +244,12 @@ impl Lane<'_> {
             }
             Turnout::Nothing(until) => until,
         };
-        // Unless it was claimed a moment ago, as the one that goes before another.
+        self.put_off(&candidate, until)
+    }
+
+    /// Makes a candidate due later, in line; unless it was claimed a moment ago, as the one that
+    /// goes before another.
+    fn put_off(&self, candidate: &Candidate, until: UnixMs) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET due_ms = ?2, in_line = 1 WHERE id = ?1 AND due_ms <= ?3",
@@ -307,6 +320,8 @@ impl Lane<'_> {
         Ok(())
     }
 }
+
+mod together;
 
 #[cfg(test)]
 mod tests;

@@ -162,6 +162,7 @@ pub(crate) fn begin_test(
         trigger: Trigger::Test,
         created: of.now,
         attempt: 1,
+        alone: false,
     };
     connection
         .prepare_cached(

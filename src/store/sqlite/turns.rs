@@ -9,7 +9,7 @@ use crate::store::sqlite::claims::{claim, next_due};
 use crate::store::sqlite::ingest::keep_events;
 use crate::store::sqlite::outcomes::{give_back, record};
 use crate::store::sqlite::reads::named;
-use crate::store::turn::{Decided, Lanes, Standing, Tell, Turn, Turned};
+use crate::store::turn::{Decided, Standing, Tell, Turn, Turned};
 use crate::time::UnixMs;
 
 /// Records, lets `decide` judge, and claims. Says too whether anybody was told of the subscriber.
@@ -25,9 +25,8 @@ pub(crate) fn turn(
     let before = standing(connection, &turn.subscriber)?;
     let decided = decide(before.clone(), &turn.outcomes);
     let claims = claim(connection, turn, decided.standing.resumed, decided.allowed)?;
-    let replays = claims.iter().filter(|claim| claim.is_replay()).count();
     let mut standing = decided.standing;
-    standing.pace = (decided.spend)(Lanes { new: claims.len() - replays, replays });
+    standing.pace = (decided.spend)(&claims);
     if standing != before {
         put_standing(connection, &turn.subscriber, &standing, turn.now)?;
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
+use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Timings, Trouble};
 use crate::store::sqlite::outcomes::{give_back, record};
 use crate::store::sqlite::schema;
 use crate::store::turn::Returned;
@@ -47,10 +47,10 @@ impl Backlog {
     }
 
     fn claim(&self, limit: usize) -> Vec<Claim> {
-        self.claim_in(true, Lanes { new: limit, replays: 0 })
+        self.claim_in(Line::OneByOne, Lanes { new: limit, replays: 0 })
     }
 
-    fn claim_in(&self, ordered: bool, lanes: Lanes) -> Vec<Claim> {
+    fn claim_in(&self, line: Line, lanes: Lanes) -> Vec<Claim> {
         let turn = Turn {
             subscriber: "crm".to_owned(),
             outcomes: Vec::new(),
@@ -58,7 +58,7 @@ impl Backlog {
             due: UnixMs(self.now),
             now: UnixMs(self.now),
             lease_end: UnixMs(self.now + LEASE_MS),
-            ordered,
+            line,
         };
         claim(&self.connection, &turn, UnixMs(0), lanes).unwrap()
     }
@@ -68,6 +68,10 @@ impl Backlog {
     }
 
     fn tried(&self, claim: &Claim, next: Next) {
+        self.tried_with(claim, next, None);
+    }
+
+    fn tried_with(&self, claim: &Claim, next: Next, trouble: Option<Trouble>) {
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
@@ -77,7 +81,7 @@ impl Backlog {
             address: None,
             timings: Timings::default(),
             http_status: None,
-            trouble: None,
+            trouble,
             answer: Vec::new(),
             next,
             disable: None,
@@ -87,8 +91,12 @@ impl Backlog {
     }
 
     fn fails(&self, claim: &Claim, wait_ms: i64) {
+        self.failed(claim, wait_ms, None);
+    }
+
+    fn failed(&self, claim: &Claim, wait_ms: i64, trouble: Option<Trouble>) {
         let at = UnixMs(self.now + wait_ms);
-        self.tried(claim, Next::Retry { at, wait_ms: 0, asked: false });
+        self.tried_with(claim, Next::Retry { at, wait_ms: 0, asked: false }, trouble);
     }
 }
 
@@ -111,8 +119,81 @@ fn one_persons_go_by_time_one_at_a_time_and_others_beside_them() {
 #[test]
 fn without_an_order_one_persons_go_beside_each_other() {
     let backlog = Backlog::of(&[(1, "a", 30), (2, "a", 10)]);
-    let claims = backlog.claim_in(false, Lanes { new: 9, replays: 0 });
+    let claims = backlog.claim_in(Line::Any, Lanes { new: 9, replays: 0 });
     assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [2, 1]);
+}
+
+/// What is claimed for messages that hold several.
+fn together(backlog: &Backlog, limit: usize) -> Vec<Claim> {
+    backlog.claim_in(Line::Together, Lanes { new: limit, replays: 0 })
+}
+
+fn ids_of(claims: &[Claim]) -> Vec<i64> {
+    claims.iter().map(|claim| claim.delivery).collect()
+}
+
+#[test]
+fn together_one_persons_are_claimed_at_once_in_their_order() {
+    let mut backlog = Backlog::of(&[(1, "a", 30), (2, "a", 10), (3, "b", 20), (4, "a", 20)]);
+    let first = together(&backlog, 2);
+    assert_eq!(ids_of(&first), [2, 3]);
+    // While those are under way nobody of theirs overtakes them.
+    assert_eq!(ids_of(&together(&backlog, 9)), [0; 0]);
+    backlog.tried(&first[0], Next::Delivered);
+    assert_eq!(ids_of(&together(&backlog, 9)), [4, 1]);
+    // A sender that died: all of it goes again, in order, before what came since.
+    backlog.put(5, Some("a"), 5, NEW);
+    backlog.now += LEASE_MS;
+    let again = together(&backlog, 9);
+    assert_eq!(ids_of(&again), [5, 4, 1, 3]);
+    assert_eq!(again.iter().map(|claim| claim.lease).collect::<Vec<_>>(), [1, 2, 2, 2]);
+}
+
+#[test]
+fn together_what_failed_goes_again_with_those_behind_it() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20), (3, "b", 5)]);
+    let first = together(&backlog, 9);
+    assert_eq!(ids_of(&first), [3, 1, 2]);
+    for claim in &first {
+        backlog.fails(claim, 5_000);
+    }
+    backlog.put(4, Some("a"), 30, NEW);
+    backlog.put(5, Some("a"), 15, NEW);
+    assert_eq!(ids_of(&together(&backlog, 9)), [0; 0]);
+    backlog.now += 5_000;
+    let again = together(&backlog, 9);
+    let of_a: Vec<i64> = ids_of(&again).into_iter().filter(|id| *id != 3).collect();
+    assert_eq!((of_a, again.len()), (vec![1, 5, 2, 4], 5));
+    for claim in &again {
+        backlog.tried(claim, Next::Delivered);
+    }
+    assert_eq!(ids_of(&together(&backlog, 9)), [0; 0]);
+}
+
+#[test]
+fn together_one_that_fails_holds_its_person_for_ten_minutes_and_no_longer() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
+    backlog.fails(&together(&backlog, 1)[0], 30 * MINUTE_MS);
+    assert_eq!(ids_of(&together(&backlog, 9)), [0; 0]);
+    backlog.now += 10 * MINUTE_MS;
+    assert_eq!(ids_of(&together(&backlog, 9)), [2]);
+}
+
+#[test]
+fn one_that_was_refused_among_others_is_known() {
+    let mut backlog = Backlog::of(&[(1, "a", 10), (2, "b", 10)]);
+    let refused = |refusal| Trouble::Product {
+        product: "wecom".to_owned(),
+        code: String::new(),
+        message: String::new(),
+        refusal,
+    };
+    for (claim, refusal) in together(&backlog, 9).iter().zip([Refusal::Refused, Refusal::Busy]) {
+        backlog.failed(claim, 5_000, Some(refused(refusal)));
+    }
+    backlog.now += 5_000;
+    let alone: Vec<bool> = together(&backlog, 9).iter().map(|claim| claim.alone).collect();
+    assert_eq!(alone, [true, false]);
 }
 
 #[test]
@@ -188,7 +269,7 @@ fn replays_are_a_lane_of_their_own() {
     backlog.put(2, Some("a"), 5, REPLAYS);
     backlog.put(3, Some("a"), 4, REPLAYS);
     assert_eq!(next_due(&backlog.connection, "crm").unwrap(), Some(UnixMs(4_000)));
-    let both = backlog.claim_in(true, Lanes { new: 1, replays: 1 });
+    let both = backlog.claim_in(Line::OneByOne, Lanes { new: 1, replays: 1 });
     let seen: Vec<_> = both.iter().map(|claim| (claim.delivery, claim.is_replay())).collect();
     assert_eq!(seen, [(1, false), (3, true)]);
 }
