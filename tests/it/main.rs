@@ -7,8 +7,10 @@
 )]
 
 mod backup;
+mod bots;
 mod by_hand;
 mod chance;
+mod chat;
 mod check;
 mod cli;
 mod coverage;

@@ -53,7 +53,7 @@ async fn one_persons_replies_come_in_order_one_at_a_time() {
     assert_eq!(crm.webhooks().len(), 64);
 }
 
-fn count_or_none(home: &Home, rows: &str) -> i64 {
+pub(crate) fn count_or_none(home: &Home, rows: &str) -> i64 {
     if home.path("replyd.db").exists() && home.log().contains("replyd runs") {
         count(home, rows)
     } else {
