@@ -11,6 +11,7 @@ mod consent;
 mod coverage;
 mod deliveries;
 mod demo;
+mod doctor;
 mod exit;
 mod facts;
 mod given;
@@ -89,6 +90,8 @@ enum Command {
     Init(init::Arguments),
     /// Check the configuration; touches neither network nor store
     Check(check::Arguments),
+    /// Find what is wrong, and say how to mend it; reads no reply and sends none
+    Doctor(doctor::Arguments),
     /// Read each account's replies once, now, if its slot is free
     Poll(poll::Arguments),
     /// Deliver the replies of an hour, or of several, again; list and cancel such jobs
@@ -137,6 +140,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Run(arguments) => run::run(&config, &arguments).await,
         Command::Init(arguments) => init::init(&config, &arguments).await,
         Command::Check(arguments) => check::check(&config, &arguments),
+        Command::Doctor(arguments) => doctor::doctor(&config, &arguments).await,
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
         Command::Replies(arguments) => replies::replies(&config, &arguments).await,

@@ -56,9 +56,22 @@ pub(super) fn is_seen(letter: char) -> bool {
     matches!(letter, '"' | '\'' | '\\' | '\u{3000}') || letter.escape_debug().len() == 1
 }
 
-/// Writes a line of talk.
-pub(super) fn talk(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+/// Writes talk, in one line or more. What is not simply seen is written out: it may name what a
+/// stranger, or a file, made up.
+pub(super) fn talk(lines: &str) {
+    drop(writeln!(io::stderr(), "{}", written_out(lines)));
+}
+
+fn written_out(lines: &str) -> String {
+    let mut written = String::with_capacity(lines.len());
+    for letter in lines.chars() {
+        if letter == '\n' || is_seen(letter) {
+            written.push(letter);
+        } else {
+            written.extend(letter.escape_debug());
+        }
+    }
+    written
 }
 
 /// Writes a question, to be answered on its line.
@@ -121,6 +134,12 @@ mod tests {
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn talk_keeps_its_lines_and_steers_no_terminal() {
+        let shown = written_out("a → 好\n\"b\" \\\u{1b}[2J\r\t\u{202e}");
+        assert_eq!(shown, "a → 好\n\"b\" \\\\u{1b}[2J\\r\\t\\u{202e}");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use reqwest::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING,
+};
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -179,11 +181,21 @@ impl Client {
 
     /// Asks `/mm` for a figure of the account, which reads no reply.
     pub async fn mm(&self, figure: Figure) -> Received {
+        self.ask_mm(figure).await.0
+    }
+
+    /// As [`Self::mm`], and what time the answer says that it is at the gateway.
+    pub async fn mm_dated(&self, figure: Figure) -> (Received, Option<String>) {
+        let (received, aside) = self.ask_mm(figure).await;
+        (received, aside.date)
+    }
+
+    async fn ask_mm(&self, figure: Figure) -> (Received, Aside) {
         let (mut url, query) = self.url("mm");
         if figure == Figure::Sent {
             url.set_query(Some(&(query + "&cmd=send")));
         }
-        self.ask(self.http.get(url), tokio::time::sleep(CALL_MAX)).await.0
+        self.ask(self.http.get(url), tokio::time::sleep(CALL_MAX)).await
     }
 
     /// Sends by `/tx`, once.
@@ -195,17 +207,17 @@ impl Client {
             .post(url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(login + &call.form());
-        let (received, reached) = self.ask(request, tokio::time::sleep(CALL_MAX)).await;
-        tx::judge(&received, reached)
+        let (received, aside) = self.ask(request, tokio::time::sleep(CALL_MAX)).await;
+        tx::judge(&received, aside.reached)
     }
 
-    /// Asks, and says too whether a connection was made.
+    /// Asks, and says too what is known beside the answer.
     async fn ask(
         &self,
         request: RequestBuilder,
         deadline: impl Future<Output = ()>,
-    ) -> (Received, bool) {
-        let mut reached = true;
+    ) -> (Received, Aside) {
+        let mut aside = Aside { reached: true, date: None };
         let mut received = Received {
             http_status: None,
             ending: Ending::Unanswered,
@@ -216,9 +228,9 @@ impl Client {
             // The deadline first: a process that slept through it must not send any more.
             biased;
             () = deadline => received.fail(Ending::TimedOut, "no end within the timeout".to_owned()),
-            () = receive(request, &mut received, &mut reached) => {}
+            () = receive(request, &mut received, &mut aside) => {}
         }
-        (received, reached)
+        (received, aside)
     }
 
     fn rx_url(&self, hour: Option<Hour>) -> Url {
@@ -245,18 +257,28 @@ impl Client {
     }
 }
 
+/// What is known of a call beside what it brought.
+struct Aside {
+    /// Whether a connection was made.
+    reached: bool,
+    /// The answer's header `Date`, as it came.
+    date: Option<String>,
+}
+
 /// Fills `received` as the answer comes, so that a deadline keeps what there is.
-async fn receive(request: RequestBuilder, received: &mut Received, reached: &mut bool) {
+async fn receive(request: RequestBuilder, received: &mut Received, aside: &mut Aside) {
     let request = request.header(CACHE_CONTROL, "no-store").header(CONNECTION, "close");
     let mut response = match tokio::time::timeout(IDLE_MAX, request.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            *reached = !error.is_connect();
+            aside.reached = !error.is_connect();
             return received.fail(Ending::Unanswered, in_words(error));
         }
         Err(_) => return received.fail(Ending::TimedOut, idle_in_words()),
     };
     received.http_status = Some(response.status().as_u16());
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    aside.date = date.map(str::to_owned);
     received.ending = Ending::Cut;
     let announced = announces_end(&response);
     loop {

@@ -30,7 +30,7 @@ use crate::time::{Hour, format_duration};
 const BEGIN_MAX: Duration = Duration::from_secs(10);
 /// Room that the store's disk must have before a read: the largest answer, once in the log and
 /// once in the file.
-const ROOM: u64 = 2 * BODY_BYTES_MAX as u64;
+pub const ROOM: u64 = 2 * BODY_BYTES_MAX as u64;
 /// Wait before a store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 

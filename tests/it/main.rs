@@ -21,12 +21,14 @@ mod deliveries;
 mod delivery;
 #[cfg(target_os = "linux")]
 mod disk;
+mod doctor;
 mod erase;
 mod examples;
 mod flaky;
 mod forty;
 mod habits;
 mod help;
+mod hostile;
 mod init;
 mod intake;
 mod kill;

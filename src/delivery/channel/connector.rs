@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
+use super::certificate;
 use super::network::{self, Network};
 use super::pool::Connection;
 use super::proxy::{self, Proxy, ProxyKind};
@@ -96,7 +97,7 @@ impl Connector {
             None => open(stream, address).await,
             Some(tls) => {
                 trace.begin(Phase::Tls);
-                let stream = self.encrypt(tls, stream).await;
+                let stream = self.encrypt(tls, stream, trace).await;
                 open(stream.map_err(|detail| Trouble::Tls { detail })?, address).await
             }
         }
@@ -179,6 +180,7 @@ impl Connector {
         &self,
         tls: &TlsConnector,
         stream: TcpStream,
+        trace: &mut Trace,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, String> {
         let name = match &self.host {
             Host::Domain(name) => ServerName::try_from(name.clone()),
@@ -186,7 +188,11 @@ impl Connector {
             Host::Ipv6(ip) => Ok(ServerName::from(IpAddr::V6(*ip))),
         };
         let name = name.map_err(|error| error.to_string())?;
-        tls.connect(name, stream).await.map_err(|error| root(&error))
+        let stream = tls.connect(name, stream).await.map_err(|error| root(&error))?;
+        let shown = stream.get_ref().1.peer_certificates();
+        let end = shown.and_then(|shown| certificate::ends_at(shown.first()?));
+        trace.certificate_end = end;
+        Ok(stream)
     }
 }
 

@@ -22,12 +22,14 @@ use secrecy::ExposeSecret;
 use crate::config::SubscriberConfig;
 use crate::delivery::target;
 use crate::store::attempt::{Phase, Timings, Trouble};
+use crate::time::UnixMs;
 use connector::Connector;
 use network::{Network, System};
 use pool::{Connection, IDLE_MAX, Pool, PostRequest};
 use proxy::ProxyKind;
 use trace::Trace;
 
+mod certificate;
 mod connector;
 mod network;
 mod pool;
@@ -58,6 +60,18 @@ pub struct Exchange {
     /// The first of the answer's body.
     pub answer: Vec<u8>,
     /// Why there is no answer.
+    pub trouble: Option<Trouble>,
+}
+
+/// What was seen on the way to a server, without asking it for anything.
+pub struct Look {
+    /// The address that was reached, or else the one that was tried last.
+    pub address: Option<SocketAddr>,
+    /// How long its parts took, as far as it came.
+    pub timings: Timings,
+    /// When the server's certificate ends, where it showed one that holds.
+    pub certificate_end: Option<UnixMs>,
+    /// What stood in the way.
     pub trouble: Option<Trouble>,
 }
 
@@ -138,6 +152,24 @@ impl Channel {
         let request = uri.parse().map_err(hyper::http::Error::from);
         let request = request.and_then(|uri| self.request((method, uri), headers, body.into()));
         self.exchange(request, limit).await
+    }
+
+    /// Goes the way as far as a request would begin, and sends none: the name, the guard, the
+    /// connection, TLS.
+    pub async fn look(&self, limit: Duration) -> Look {
+        let mut trace = Trace::default();
+        let connected = tokio::time::timeout(limit, self.connector.connect(&mut trace)).await;
+        let trouble = match connected {
+            Ok(connected) => connected.err(),
+            Err(_) => {
+                let phase = trace.part().unwrap_or(Phase::Connect);
+                let within_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                Some(Trouble::Timeout { phase, within_ms })
+            }
+        };
+        let certificate_end = trace.certificate_end;
+        let (address, timings) = trace.close();
+        Look { address, timings, certificate_end, trouble }
     }
 
     async fn exchange(

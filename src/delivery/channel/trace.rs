@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::clock::Stopwatch;
 use crate::store::attempt::{Phase, Timings};
+use crate::time::UnixMs;
 
 /// The part that an attempt is in, how long its parts took, and the address it goes to.
 #[derive(Default)]
@@ -12,6 +13,8 @@ pub(super) struct Trace {
     timings: Timings,
     /// The address that was reached, or else the one that was tried last.
     pub(super) address: Option<SocketAddr>,
+    /// When the certificate ends that the server showed.
+    pub(super) certificate_end: Option<UnixMs>,
 }
 
 impl Trace {
