@@ -127,11 +127,14 @@ impl Said {
     fn print(&self, account: &str, figure: Figure, language: Language) {
         match self {
             Self::Count(count) => {
-                let words = match figure {
-                    Figure::Left => language.pick("条短信剩余", "messages left"),
-                    Figure::Sent => language.pick("条短信已发送", "messages sent in all"),
+                let messages = if *count == 1 { "message" } else { "messages" };
+                let words = match (figure, language) {
+                    (Figure::Left, Language::Zh) => format!("剩余 {count} 条短信"),
+                    (Figure::Sent, Language::Zh) => format!("共已发送 {count} 条短信"),
+                    (Figure::Left, Language::En) => format!("{count} {messages} left"),
+                    (Figure::Sent, Language::En) => format!("{count} {messages} sent in all"),
                 };
-                output::data(&format!("{account}: {count} {words}"));
+                output::data(&format!("{account}: {words}"));
             }
             Self::Refused(status) => output::talk(&format!(
                 "{account}: {} {}. {}",

@@ -75,21 +75,22 @@ impl Caller {
     }
 
     fn tell(&self, message: MessageSeq, call: usize, numbers: usize, outcome: &Outcome) {
-        let (account, message) = (&self.account, message.0);
+        // `message` is what the log calls its words.
+        let (account, message_seq) = (&self.account, message.0);
         match outcome {
-            Outcome::Accepted => info!(account, message, call, numbers, "sent"),
+            Outcome::Accepted => info!(account, message_seq, call, numbers, "sent"),
             Outcome::Refused(status) => {
-                error!(account, message, call, numbers, %status, "not sent: the gateway refused it");
+                error!(account, message_seq, call, numbers, %status, "not sent: the gateway refused it");
             }
             Outcome::Unsent(detail) => {
                 error!(
                     account,
-                    message, call, numbers, detail, "not sent: the gateway was not reached"
+                    message_seq, call, numbers, detail, "not sent: the gateway was not reached"
                 );
             }
             Outcome::Unclear(detail) => {
                 let words = "it may have been sent: the gateway did not say; it is not sent again";
-                error!(account, message, call, numbers, detail, "{words}");
+                error!(account, message_seq, call, numbers, detail, "{words}");
             }
         }
     }

@@ -104,8 +104,11 @@ impl Outbox {
         match decide(limits, sent, waiting.created, now) {
             Decision::Wait(wait) => Ok(Some(wait)),
             Decision::Withhold(reason) => {
-                let message = waiting.id;
-                warn!(account = self.account, subscriber, message, reason, "an answer is not sent");
+                let message_id = waiting.id;
+                warn!(
+                    account = self.account,
+                    subscriber, message_id, reason, "an answer is not sent"
+                );
                 self.store.withhold(waiting.seq, reason, now).await?;
                 Ok(Some(Duration::ZERO))
             }
@@ -127,7 +130,7 @@ impl Outbox {
         }
         error!(
             account = self.account,
-            message = waiting.id,
+            message_id = waiting.id,
             "an answer waits: it is tried again in a minute"
         );
         self.store.requeue(waiting.seq).await?;
