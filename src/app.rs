@@ -19,11 +19,12 @@ use crate::delivery::worker::Worker;
 use crate::intake::balance::Balance;
 use crate::intake::reader::{ReadResult, Reader};
 use crate::intake::take_in::TakeIn;
+use crate::metrics::Metrics;
 use crate::reply::IdKey;
 use crate::route::Route;
 use crate::schedule::Heartbeat;
 use crate::sending::outbox::Outbox;
-use crate::server;
+use crate::server::{self, Seen};
 use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, Verdict};
@@ -45,6 +46,7 @@ pub struct App {
     config: Config,
     clock: Clock,
     store: Store,
+    metrics: Metrics,
 }
 
 /// What a run that ended by itself did.
@@ -72,7 +74,7 @@ impl App {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
         take_in_of_former_accounts(&account_names(&config), &clock, &store).await?;
-        Ok(Self { config, clock, store })
+        Ok(Self { config, clock, store, metrics: Metrics::default() })
     }
 
     /// The service's store.
@@ -117,7 +119,7 @@ impl App {
     ) -> anyhow::Result<()> {
         let heartbeat = Heartbeat::default();
         for config in &self.config.accounts {
-            let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let reader = self.reader(config)?;
             let (ticks, stop) = (heartbeat.ticks(), stop.clone());
             tasks.spawn(format!("account {}", config.name), async move {
                 Ok(reader.run(ticks, stop).await?)
@@ -142,7 +144,7 @@ impl App {
             });
         }
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
-            let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let worker = self.worker(config)?;
             let stop = stop.clone();
             tasks.spawn(format!("subscriber {}", config.name), async move {
                 Ok(worker.run(stop).await?)
@@ -183,9 +185,9 @@ impl App {
             watch_stop.run_until_cancelled(store.watch()).await;
             Ok(())
         });
-        let store = self.store.clone();
+        let seen = Seen { store: self.store.clone(), metrics: self.metrics.clone() };
         tasks.spawn("server".to_owned(), async move {
-            Ok(server::serve(listener, store, serve_stop).await?)
+            Ok(server::serve(listener, seen, serve_stop).await?)
         });
         Ok(())
     }
@@ -202,7 +204,7 @@ impl App {
         }
         let mut once = Once::default();
         for config in self.config.accounts.iter().take_while(|_| !stop.is_cancelled()) {
-            let reader = Reader::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let reader = self.reader(config)?;
             if !self.read_once(&reader, config, stop).await? {
                 once.reads_failed += 1;
             }
@@ -212,7 +214,7 @@ impl App {
         }
         Replays::new(self.store.clone(), self.clock.clone()).finish(stop).await?;
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
-            let worker = Worker::new(self.store.clone(), self.clock.clone(), config.clone())?;
+            let worker = self.worker(config)?;
             once.attempts_failed += worker.run_once(stop).await?;
         }
         for config in &self.config.accounts {
@@ -222,6 +224,16 @@ impl App {
         stop.run_until_cancelled(looking).await;
         self.store.close().await;
         Ok(once)
+    }
+
+    fn reader(&self, config: &AccountConfig) -> anyhow::Result<Reader> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Ok(Reader::new(store, clock, config.clone())?.counting(self.metrics.clone()))
+    }
+
+    fn worker(&self, config: &SubscriberConfig) -> anyhow::Result<Worker> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Ok(Worker::new(store, clock, config.clone(), self.metrics.clone())?)
     }
 
     fn outbox(&self, account: &AccountConfig) -> anyhow::Result<Outbox> {

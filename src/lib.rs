@@ -14,6 +14,7 @@ pub mod event;
 pub mod gateway;
 pub mod intake;
 pub mod language;
+pub mod metrics;
 pub mod reply;
 pub mod route;
 pub mod schedule;

@@ -11,6 +11,7 @@ use replyd::delivery::worker::Worker;
 use replyd::gateway::charset::Charset;
 use replyd::gateway::client::{Ending, Received};
 use replyd::intake::take_in::TakeIn;
+use replyd::metrics::Metrics;
 use replyd::reply::IdKey;
 use replyd::route::Route;
 use replyd::store::delivery::SubscriberSpec;
@@ -147,8 +148,13 @@ impl Product {
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         for config in &self.subscribers {
-            let worker =
-                Worker::new(self.store.clone(), self.clock.clone(), config.clone()).unwrap();
+            let worker = Worker::new(
+                self.store.clone(),
+                self.clock.clone(),
+                config.clone(),
+                Metrics::default(),
+            )
+            .unwrap();
             let stop = stop.clone();
             running.spawn(async move { worker.run(stop).await.unwrap() });
         }

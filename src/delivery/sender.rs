@@ -13,6 +13,7 @@ use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::redaction::Redaction;
 use crate::delivery::target::{Answer, Recipient, Verdict, Wish, webhook};
 use crate::language::Language;
+use crate::metrics::{CountedAttempt, Metrics};
 use crate::store::attempt::{Attempt, Next, Trouble};
 use crate::store::delivery::{Claim, Trigger};
 use crate::time::UnixMs;
@@ -34,6 +35,7 @@ pub struct Sender {
     /// How its messages are made; none where it gets webhooks.
     shape: Option<Shape>,
     channel: Channel,
+    metrics: Metrics,
 }
 
 impl Sender {
@@ -45,10 +47,16 @@ impl Sender {
         match Channel::new(&config) {
             Ok(channel) => {
                 let shape = Shape::of(&config);
-                Ok(Self { clock, config, shape, channel })
+                Ok(Self { clock, config, shape, channel, metrics: Metrics::default() })
             }
             Err(reason) => Err(SenderError { subscriber: config.name, reason }),
         }
+    }
+
+    /// The same, whose attempts are counted there.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The subscriber.
@@ -118,6 +126,7 @@ impl Sender {
             reply,
         };
         self.tell(claim, &attempt);
+        self.count(claim, &attempt, ended.unix);
         attempt
     }
 
@@ -146,6 +155,22 @@ impl Sender {
             verdict.wish = Wish::None;
         }
         (exchange, verdict)
+    }
+
+    fn count(&self, claim: &Claim, tried: &Attempt, ended: UnixMs) {
+        let (outcome, delivered_after) = match tried.next {
+            Next::Delivered => ("delivered", Some(ended.since(claim.created))),
+            Next::Retry { .. } => ("retry", None),
+            Next::Wait { .. } => ("waiting", None),
+            Next::Failed { .. } | Next::Told { .. } => ("failed", None),
+        };
+        let subscriber = &self.config.name;
+        self.metrics.attempt(CountedAttempt {
+            subscriber,
+            outcome,
+            took: tried.took,
+            delivered_after,
+        });
     }
 
     fn tell(&self, claim: &Claim, tried: &Attempt) {

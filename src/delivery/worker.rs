@@ -26,6 +26,7 @@ use crate::delivery::pace::Limits;
 use crate::delivery::sender::{Sender, SenderError};
 use crate::delivery::standing::{self, News, Rules};
 use crate::event::Notice;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Claim;
@@ -64,8 +65,13 @@ impl Worker {
     ///
     /// # Errors
     /// When its HTTP client cannot be built.
-    pub fn new(store: Store, clock: Clock, config: SubscriberConfig) -> Result<Self, SenderError> {
-        Ok(Self { store, sender: Arc::new(Sender::new(config, clock)?) })
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        config: SubscriberConfig,
+        metrics: Metrics,
+    ) -> Result<Self, SenderError> {
+        Ok(Self { store, sender: Arc::new(Sender::new(config, clock)?.counting(metrics)) })
     }
 
     /// Delivers for ever, until told to stop; attempts under way are waited for.

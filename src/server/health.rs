@@ -11,9 +11,9 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
 
-use crate::store::Store;
+use super::Seen;
 
-pub(super) fn routes() -> Router<Store> {
+pub(super) fn routes() -> Router<Seen> {
     Router::new().route("/livez", get(live)).route("/readyz", get(ready))
 }
 
@@ -21,8 +21,8 @@ async fn live() -> impl IntoResponse {
     respond(StatusCode::OK, &json!({ "status": "live" }))
 }
 
-async fn ready(State(store): State<Store>) -> impl IntoResponse {
-    match store.ping().await {
+async fn ready(State(seen): State<Seen>) -> impl IntoResponse {
+    match seen.store.ping().await {
         Ok(()) => respond(StatusCode::OK, &json!({ "status": "ready" })),
         Err(error) => {
             let body = json!({ "status": "not_ready", "reasons": [format!("store: {error}")] });

@@ -1,6 +1,7 @@
 //! What the service shows of itself by HTTP, on this machine only.
 
 mod health;
+mod metrics;
 
 use std::future::IntoFuture;
 use std::io;
@@ -10,17 +11,27 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// How long requests under way may take to end when the service does.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
+/// What of the service is shown.
+#[derive(Clone)]
+pub struct Seen {
+    /// Its store.
+    pub store: Store,
+    /// What it counts.
+    pub metrics: Metrics,
+}
+
 /// Serves until told to stop.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, store: Store, stop: CancellationToken) -> io::Result<()> {
-    let router = Router::new().merge(health::routes()).with_state(store);
+pub async fn serve(listener: TcpListener, seen: Seen, stop: CancellationToken) -> io::Result<()> {
+    let router = Router::new().merge(health::routes()).merge(metrics::routes()).with_state(seen);
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {

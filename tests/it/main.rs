@@ -33,6 +33,7 @@ mod init;
 mod intake;
 mod kill;
 mod listen;
+mod metrics;
 mod newcomer;
 mod outage;
 mod pacing;

@@ -176,7 +176,7 @@ fn time_to_ready(home: &Home) -> (Duration, Service) {
 }
 
 /// Where the service says that it listens.
-fn address(home: &Home) -> Option<SocketAddr> {
+pub(crate) fn address(home: &Home) -> Option<SocketAddr> {
     let log = home.log();
     let line = log.lines().find(|line| line.contains("replyd runs"))?;
     let text = line.split("listen=").nth(1)?.split_whitespace().next()?;
@@ -184,12 +184,14 @@ fn address(home: &Home) -> Option<SocketAddr> {
 }
 
 fn is_ready(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    get(address, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// What the service answers.
+pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }

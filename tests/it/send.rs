@@ -194,6 +194,11 @@ async fn a_reply_names_the_message_that_it_answers_and_nothing_personal_is_logge
     assert_eq!(service.stop(), Some(0));
     let output = home.run(&["send", "--to", TO, "回复1确认"]);
     assert!(!stderr(&output).contains(TO) && !stdout(&output).contains(TO));
+    assert!(
+        stderr(&output).contains("INFO sent account=\"main\" message_seq=2"),
+        "{}",
+        stderr(&output)
+    );
     gateway.stop().await;
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod engine;
 pub(crate) mod erasure;
 pub(crate) mod figures;
 pub(crate) mod file;
+pub(crate) mod gauges;
 pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;
