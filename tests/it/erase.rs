@@ -133,7 +133,7 @@ async fn nothing_of_the_person_is_left_and_nothing_comes_back() {
     assert_eq!(query::<String>(&home, "PRAGMA integrity_check"), "ok");
     // Neither by parsing again, nor by the hour, nor by a start.
     let parsed = ends(&home, &["reads", "reparse"], 0);
-    assert!(parsed.ends_with(": 0 new replies\n"), "{parsed}");
+    assert_eq!(parsed, "0 answers parsed again: 0 new replies\n");
     let refused = home.run(&["reads", "reparse", "1"]);
     assert_eq!(refused.status.code(), Some(66));
     assert!(stderr(&refused).contains("a person was erased from its answer"));

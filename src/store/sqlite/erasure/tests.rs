@@ -83,6 +83,10 @@ fn a_record_that_waits_leaves_a_tally_that_keeps_it_away() {
     connection.execute(put, [mine().as_str()]).unwrap();
     erase_all(&connection);
     assert_eq!(text(&connection, tally), expected.replace(" 0 2", " 3 4"));
+    connection.execute("UPDATE tally SET plain = 1, seen = 1, erased = 0", []).unwrap();
+    connection.execute(put, [mine().as_str()]).unwrap();
+    erase_all(&connection);
+    assert_eq!(text(&connection, tally), expected.replace(" 0 2", " 1 2"));
 }
 
 #[test]
