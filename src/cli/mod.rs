@@ -71,9 +71,13 @@ pub struct Arguments {
 const AFTER_HELP: &str = "\
 Examples:
   replyd demo                              see the whole way work, with no configuration
-  replyd check                             is the configuration right?
+  replyd sim --replies-per-minute 12       1. a gateway to try with, in a terminal of its own
+  replyd init --sim                        2. a configuration for it; `init` alone asks for yours
+  replyd check                             3. is it right?
+  replyd listen --subscriber crm           4. a receiver to try with, in a terminal of its own
+  replyd run                               5. the service: the first reply comes within seconds
+  replyd doctor                            what is wrong, and how to mend it?
   replyd subscribers test crm              does this receiver take what it is sent?
-  replyd run                               the service
   replyd send --to 13900000001 '您好'      send a text
   replyd replay 2008-05-27_12 --dry-run    what would be delivered again?
 

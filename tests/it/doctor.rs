@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::{
     Home, Receiver, SECRET, Settings, UID, ends, execute, gateway, reply, stderr, stdout, until,
 };
+use crate::terminal::Terminal;
 
 /// What it finds: its exit code and its report.
 #[track_caller]
@@ -82,6 +83,20 @@ async fn what_is_right_is_said_and_nothing_is_read_or_sent() {
     for secret in [SECRET, "fa246d0262c3925617b0c72bb20eeb1d"] {
         assert!(!out.contains(secret));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn colours_are_for_terminals_that_want_them() {
+    let (_gateway, _receiver, home) = stage().await;
+    let mut terminal = Terminal::start(&home, &["doctor"]);
+    assert_eq!(terminal.ended().await, Some(0), "{}", terminal.shown());
+    until("a colour", || terminal.shown().contains("\u{1b}[32mok")).await;
+    until("the end", || terminal.shown().contains("0 things are wrong")).await;
+    let mut terminal = Terminal::with(&home, &["doctor"], &[("NO_COLOR", "1")]);
+    assert_eq!(terminal.ended().await, Some(0), "{}", terminal.shown());
+    until("the end", || terminal.shown().contains("0 things are wrong")).await;
+    assert!(terminal.shown().contains("ok    account main"), "{}", terminal.shown());
+    assert!(!terminal.shown().contains("\u{1b}[3"), "{}", terminal.shown());
 }
 
 #[cfg(target_os = "linux")]

@@ -51,11 +51,14 @@ async fn five_commands_bring_a_first_reply_to_a_receiver_that_verifies() {
 }
 
 #[test]
-fn the_five_commands_are_those_of_the_readme() {
-    for readme in [include_str!("../../README.md"), include_str!("../../README.zh-CN.md")] {
+fn the_five_commands_are_those_of_help_and_readme() {
+    let help = ends(&Home::with(""), &["--help"], 0);
+    let readmes = [include_str!("../../README.md"), include_str!("../../README.zh-CN.md")];
+    for text in [readmes[0], readmes[1], &help] {
+        let mut lines = text.lines().map(str::trim_start);
+        // In this order.
         for command in COMMANDS {
-            let is_told = readme.lines().any(|line| line.starts_with(command));
-            assert!(is_told, "{command:?} is not in a README");
+            assert!(lines.any(|line| line.starts_with(command)), "{command:?} is not in\n{text}");
         }
     }
 }

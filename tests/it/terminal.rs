@@ -22,6 +22,11 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(home: &Home, arguments: &[&str]) -> Self {
+        Self::with(home, arguments, &[])
+    }
+
+    /// Starts it with these variables.
+    pub(crate) fn with(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let front = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&front).unwrap();
         unlockpt(&front).unwrap();
@@ -29,7 +34,7 @@ impl Terminal {
         let back = File::options().read(true).write(true).open(name).unwrap();
         let end = || back.try_clone().unwrap();
         let mut command = home.command(arguments);
-        command.env("TERM", "xterm").env_remove("NO_COLOR");
+        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let (front, shown) = (File::from(front), Arc::<Mutex<Vec<u8>>>::default());
         let (mut reading, seen) = (front.try_clone().unwrap(), Arc::clone(&shown));

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::progress::Progress;
 use crate::cli::reads::{kind, show};
 use crate::cli::since::Since;
 use crate::cli::table::{Align, Table, visible};
@@ -57,19 +58,26 @@ pub(super) async fn reparse(path: &Path, arguments: &Arguments) -> Result<Exit, 
     let take_in = TakeIn::new(store.clone(), Clock::system());
     let finding = if arguments.dry_run { Finding::Told } else { Finding::Kept };
     let mut done = Done::default();
-    for read in reads {
+    // Lines of JSON and a bar would stand in each other's way on a terminal.
+    let progress = (!arguments.json).then(|| Progress::of("reads", reads.len()));
+    for (number, read) in reads.into_iter().enumerate() {
+        if let Some(progress) = &progress {
+            progress.at(number);
+        }
         let Some((before, _)) = store.journal_entry(read).await? else { continue };
         match take_in.reparse(read, finding).await {
             Ok(Some(after)) => done.add(before, after, arguments),
             // Its body went while others were parsed.
             Ok(None) => {}
             Err(error) if error.is_of_one_act() => {
-                output::talk(&format!("replyd: {}", visible(&error.to_string())));
+                let line = format!("replyd: {}", visible(&error.to_string()));
+                progress.as_ref().map_or_else(|| output::talk(&line), |bar| bar.talk(&line));
                 done.failed += 1;
             }
             Err(error) => return Err(error.into()),
         }
     }
+    drop(progress);
     if !arguments.json {
         done.print(arguments);
     }

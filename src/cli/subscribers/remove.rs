@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::progress::Progress;
 use crate::cli::subscribers::known;
 use crate::cli::{consent, load, output};
 use crate::clock::Clock;
@@ -72,7 +73,9 @@ pub(super) async fn remove(path: &Path, arguments: &Arguments) -> Result<Exit, F
         consent::require(arguments.yes, true, &question)?;
     }
     let now = Clock::system().now().unix;
-    let cancelled = store.act_on(&ids, Act::Cancel, now, |_| {}).await?;
+    let progress = Progress::of("deliveries", ids.len());
+    let cancelled = store.act_on(&ids, Act::Cancel, now, |done| progress.at(done)).await?;
+    drop(progress);
     match store.remove(name, now).await? {
         Removed::Done => tell(arguments, cancelled, true),
         Removed::Waiting(count) => {
