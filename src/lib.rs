@@ -21,5 +21,6 @@ pub mod schedule;
 pub mod sending;
 pub mod server;
 pub mod store;
+pub mod template;
 pub mod time;
 pub mod tls;

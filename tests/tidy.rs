@@ -17,8 +17,9 @@ use code::Code;
 mod code;
 
 /// Each room's storey. A room may use those below it, not its neighbours on the same one.
-const RANKS: [(&str, u8); 20] = [
+const RANKS: &[(&str, u8)] = &[
     ("language", 0),
+    ("template", 0),
     ("time", 0),
     ("tls", 0),
     ("clock", 1),
@@ -42,6 +43,7 @@ const RANKS: [(&str, u8); 20] = [
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
 const PURE: &[&str] = &[
     "language.rs",
+    "template.rs",
     "time.rs",
     "reply.rs",
     "event/",

@@ -21,6 +21,16 @@ pub struct FormatFacts {
     pub rate: Option<RateLimit>,
 }
 
+impl FormatFacts {
+    /// The word of the format whose requests a subscriber makes itself.
+    pub const TEMPLATE: &str = "template";
+}
+
+impl OptionFacts {
+    /// A name for all: whatever a subscriber's own template asks for.
+    pub const ANY: &str = "*";
+}
+
 /// One key of `options`.
 pub struct OptionFacts {
     /// The key.

@@ -3,6 +3,7 @@
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::FormatFacts;
 use super::reader::{Section, Value};
 use super::report::Fault;
 use super::secret::{Purpose, Vault};
@@ -20,6 +21,7 @@ const VALUE_BYTES_MAX: usize = 8 * 1024;
 pub(super) fn read(
     section: &mut Section<'_, '_>,
     vault: &Vault<'_>,
+    facts: Option<&FormatFacts>,
 ) -> Vec<(String, SecretString)> {
     let entries = section.read("headers", |value| {
         let entries = value.entries()?;
@@ -31,7 +33,11 @@ pub(super) fn read(
     let mut headers: Vec<(String, SecretString)> = Vec::new();
     for (name, value) in entries.unwrap_or_default() {
         let taken = |name: &str| headers.iter().any(|(other, _)| other == name);
-        let header = header(name, value, taken, vault);
+        // A request of one's own has the type of one's own.
+        let is_own = facts.is_some_and(|facts| facts.word == FormatFacts::TEMPLATE)
+            && name.eq_ignore_ascii_case("content-type");
+        let reserved = if is_own { &[][..] } else { &RESERVED[..] };
+        let header = header(name, value, (taken, reserved), vault);
         headers.extend(section.note(header));
     }
     headers.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -42,13 +48,13 @@ pub(super) fn read(
 fn header(
     name: &str,
     value: Value<'_>,
-    is_taken: impl Fn(&str) -> bool,
+    (is_taken, reserved): (impl Fn(&str) -> bool, &[&str]),
     vault: &Vault<'_>,
 ) -> Result<(String, SecretString), Fault> {
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| value.fault("has a key that is not a header's name"))?;
     let value = value.named(name.as_str());
-    if RESERVED.contains(&name.as_str())
+    if reserved.contains(&name.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
     {
         return Err(value.fault("is reserved: replyd sets it"));

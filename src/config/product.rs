@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value as Json;
 use toml::de::DeValue;
 use url::Url;
 
-use super::format::{Format, FormatFacts, Formats};
+use super::format::{Format, FormatFacts, Formats, OptionFacts};
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
 use super::secret::{PLACEHOLDER_HOST, Purpose, Vault};
 use crate::language::Language;
+use crate::template::{BodyForm, Definition, Field, Says, Template, TemplateError, is_sound};
 
 /// The longest value of an option: ids and tokens are far shorter.
 const OPTION_BYTES_MAX: usize = 1_024;
@@ -26,11 +29,21 @@ pub struct ProductConfig {
     pub options: BTreeMap<String, SecretString>,
     /// The language of the texts.
     pub lang: Language,
+    /// What is said of a reply instead of the product's default.
+    pub text: Option<Arc<Template>>,
+    /// The subscriber's own requests: with `format = "template"`.
+    pub definition: Option<Definition>,
 }
 
 impl Default for ProductConfig {
     fn default() -> Self {
-        Self { secret: None, options: BTreeMap::new(), lang: Language::Zh }
+        Self {
+            secret: None,
+            options: BTreeMap::new(),
+            lang: Language::Zh,
+            text: None,
+            definition: None,
+        }
     }
 }
 
@@ -40,6 +53,7 @@ impl fmt::Debug for ProductConfig {
             .field("has_secret", &self.secret.is_some())
             .field("options", &self.options.keys())
             .field("lang", &self.lang)
+            .field("has_template", &(self.text.is_some() || self.definition.is_some()))
             .finish()
     }
 }
@@ -98,9 +112,12 @@ pub(super) fn options(
     }
     let mut options = BTreeMap::new();
     for (name, value) in entries.unwrap_or_default() {
-        let option = match known.iter().find(|option| option.name == name) {
-            Some(option) => read_option(value.named(option.name), vault)
-                .map(|value| (option.name.to_owned(), value)),
+        let is_known =
+            |option: &&OptionFacts| option.name == name || option.name == OptionFacts::ANY;
+        let option = match known.iter().find(is_known) {
+            Some(option) => {
+                read_option(value.named(option.name), vault).map(|value| (name.to_owned(), value))
+            }
             None => Err(unknown(&value, name, facts)),
         };
         options.extend(section.note(option));
@@ -139,5 +156,107 @@ fn unknown(value: &Value<'_>, name: &str, facts: Option<&FormatFacts>) -> Fault 
         (None, false) => {
             value.fault(format_args!("unknown key: format = \"{word}\" has {}", names.join(", ")))
         }
+    }
+}
+
+/// What `template` makes of a reply: a text of one's own in a product's message, or the whole
+/// request. `headers` are the subscriber's own.
+pub(super) fn template(
+    section: &mut Section<'_, '_>,
+    facts: Option<&FormatFacts>,
+    headers: &[(String, SecretString)],
+    vault: &Vault<'_>,
+) -> (Option<Arc<Template>>, Option<Definition>) {
+    let own_form = form_of(headers);
+    let is_own = facts.is_some_and(|facts| facts.word == FormatFacts::TEMPLATE);
+    let found = section.read("template", |value| {
+        let text = vault.open(value, Purpose::Text)?;
+        let text = text.expose_secret();
+        let template = Template::parse(text).map_err(|error| value.fault(in_words(&error)))?;
+        let form = own_form.unwrap_or_else(|| BodyForm::of(text));
+        match is_own && !is_sound(&template, form) {
+            true => {
+                Err(value.fault("is no JSON where its fields are filled in: put each in quotes"))
+            }
+            false => Ok((template, form)),
+        }
+    });
+    let success = success(section.section("success", "[subscriber.success]"));
+    if !is_own {
+        section.wrong("success", "is for format = \"template\"");
+    }
+    match (facts, found) {
+        (None, _) => {
+            section.wrong("template", "is for chat products and format = \"template\"");
+            (None, None)
+        }
+        (Some(_), None) => {
+            if is_own && !section.has("template") {
+                section.missing("template", "missing: it is the body that is sent");
+            }
+            (None, None)
+        }
+        (Some(_), Some((body, form))) if is_own => {
+            let is_typed = own_form.is_some();
+            let headers = Vec::new();
+            let (throttled, message) = (None, None);
+            (None, Some(Definition { body, form, headers, is_typed, success, throttled, message }))
+        }
+        (Some(_), Some((text, _))) => {
+            if text.fields().any(|field| matches!(field, Field::Secret | Field::Option(_))) {
+                section.wrong("template", "asks for a secret, which nobody in the chat is to see");
+            }
+            (Some(Arc::new(text)), None)
+        }
+    }
+}
+
+/// The form that a header `content-type` names.
+fn form_of(headers: &[(String, SecretString)]) -> Option<BodyForm> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "content-type")?;
+    let value = value.expose_secret().to_ascii_lowercase();
+    Some(match value {
+        _ if value.contains("json") => BodyForm::Json,
+        _ if value.contains("x-www-form-urlencoded") => BodyForm::Form,
+        _ => BodyForm::Text,
+    })
+}
+
+/// The field that is wrong is not shown where it is near none: it may be anything.
+fn in_words(error: &TemplateError) -> String {
+    let near = match error {
+        TemplateError::Unknown(name) => nearest(name, Field::names()),
+        TemplateError::Unclosed => None,
+    };
+    match near {
+        Some(near) => format!("{error}; did you mean {{{{ {near} }}}}?"),
+        None => error.to_string(),
+    }
+}
+
+fn success(mut section: Section<'_, '_>) -> Option<Says> {
+    let pointer = section.read("json", |value| match value.text()? {
+        text if text.starts_with('/') => Ok(text.to_owned()),
+        _ => Err(value.fault("must be a place like /errcode")),
+    });
+    let equals = section.read("equals", |value| match value.toml() {
+        DeValue::String(text) => Ok(Json::from(text.as_ref())),
+        DeValue::Boolean(flag) => Ok(Json::from(*flag)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Json::from)
+            .map_err(|_| value.fault("is too large")),
+        _ => Err(value.fault("must be a string, a whole number, true or false")),
+    });
+    let text = section.read("text", |value| value.text().map(str::to_owned));
+    if section.has("json") != section.has("equals") {
+        section.missing("equals", "and json go together");
+    }
+    if section.has("json") {
+        section.wrong("text", "and json are two ways to say it: give one");
+    }
+    section.finish();
+    match (pointer, equals, text) {
+        (Some(pointer), Some(equals), _) => Some(Says::Json { pointer, equals }),
+        (_, _, text) => text.map(Says::Text),
     }
 }

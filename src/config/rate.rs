@@ -7,11 +7,12 @@ use crate::time::format_duration;
 
 /// More in one period than any receiver takes.
 const COUNT_MAX: u32 = 1_000_000;
-const PERIODS: [(&str, Duration); 4] = [
+const PERIODS: [(&str, Duration); 5] = [
     ("s", Duration::from_secs(1)),
     ("min", Duration::from_mins(1)),
     ("m", Duration::from_mins(1)),
     ("h", Duration::from_hours(1)),
+    ("d", Duration::from_hours(24)),
 ];
 
 /// How many in which time.
@@ -19,12 +20,12 @@ const PERIODS: [(&str, Duration); 4] = [
 pub struct RateLimit {
     /// How many, 1 to 1,000,000.
     pub count: u32,
-    /// In which time: a second, a minute or an hour.
+    /// In which time: a second, a minute, an hour or a day.
     pub per: Duration,
 }
 
 impl RateLimit {
-    /// Reads a count and a period: `100/s`, `20/min` or `20/m`, `1000/h`.
+    /// Reads a count and a period: `100/s`, `20/min` or `20/m`, `1000/h`, `200/d`.
     ///
     /// # Errors
     /// What is expected.
@@ -71,7 +72,8 @@ mod tests {
             ("1.5/s", form),
             ("100 /s", form),
             ("100/sec", form),
-            ("100/d", form),
+            ("200/d", of(200, 24 * 3600)),
+            ("100/w", form),
         ] {
             assert_eq!(RateLimit::parse(text), expected, "{text}");
         }

@@ -18,6 +18,7 @@ impl SubscriberConfig {
         let list = |items: Vec<&str>, none: &str| {
             if items.is_empty() { none.to_owned() } else { items.join(", ") }
         };
+        let own = |is_given| if is_given { "own" } else { "default" }.to_owned();
         let waits: Vec<String> = self.retry.iter().map(|wait| format_duration(*wait)).collect();
         let events = self.events.iter().map(|event| event.as_str()).collect();
         let headers = self.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -33,6 +34,7 @@ impl SubscriberConfig {
             ("format", self.format.as_str().to_owned()),
             ("options", list(self.product.options.keys().map(String::as_str).collect(), "none")),
             ("lang", self.product.lang.as_str().to_owned()),
+            ("template", own(self.product.text.is_some() || self.product.definition.is_some())),
             ("accounts", list(accounts, "all")),
             ("events", list(events, "none")),
             ("match", list(self.matched(), "all")),

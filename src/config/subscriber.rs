@@ -206,11 +206,6 @@ fn read(
     if let (Some(facts), Some(url)) = (facts, &url) {
         product::vet_url(section, facts, (url, product_secret.is_some()));
     }
-    let product = ProductConfig {
-        secret: product_secret,
-        options: product::options(section, facts, vault),
-        lang: section.choice("lang", Language::Zh, &Language::WORDS),
-    };
     let accounts = known_accounts(section, accounts);
     let events = section.list("events", EVENTS, |item| item.choice(&EventType::WORDS));
     let filter = filter::read(section.section("match", "[subscriber.match]"));
@@ -226,7 +221,15 @@ fn read(
     let rate_limit = section
         .read("rate_limit", |value| unless_empty(value, |value| value.parse(RateLimit::parse)));
     let order = section.choice("order", Order::Mobile, &Order::WORDS);
-    let headers = headers::read(section, vault);
+    let headers = headers::read(section, vault, facts);
+    let (text, definition) = product::template(section, facts, &headers, vault);
+    let product = ProductConfig {
+        secret: product_secret,
+        options: product::options(section, facts, vault),
+        lang: section.choice("lang", Language::Zh, &Language::WORDS),
+        text,
+        definition,
+    };
     let proxy = section.read("proxy", |value| value.parse(urls::proxy)).flatten();
     let enabled = section.flag("enabled", true);
     let hold_suspect = section.flag("hold_suspect", false);

@@ -275,7 +275,7 @@ impl Desk {
 
     /// The claims of each request; what no message holds now is given back.
     fn requests(&mut self, claims: Vec<Claim>, messages_max: usize) -> Vec<Vec<Claim>> {
-        let Some(shape) = self.sender.shape() else {
+        let Some(shape) = self.sender.shape().cloned() else {
             return claims.into_iter().map(|claim| vec![claim]).collect();
         };
         let plan = shape.plan(&claims, messages_max);

@@ -1,19 +1,26 @@
 //! Which of a product's claims go out in which message: each by itself while the product lets so
 //! many messages through, and else as digests that hold as many whole replies as fit.
 
+use std::sync::Arc;
+
 use crate::config::SubscriberConfig;
-use crate::delivery::target::text::{self, Event, Message};
+use crate::delivery::target::text::{self, Event, Message, Teller};
 use crate::delivery::target::{self, Target};
 use crate::language::Language;
 use crate::store::delivery::Claim;
+use crate::template::Template;
 
 /// How one subscriber's messages are made.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Shape {
     /// The product.
     pub target: &'static Target,
     /// The language of its texts.
     pub language: Language,
+    /// What is said of a reply instead.
+    pub own: Option<Arc<Template>>,
+    /// Whether its requests are about one event, so that none can hold several.
+    pub is_of_one: bool,
 }
 
 /// What goes out.
@@ -30,12 +37,22 @@ impl Shape {
     #[must_use]
     pub fn of(config: &SubscriberConfig) -> Option<Self> {
         let target = target::of(config.format)?;
-        Some(Self { target, language: config.product.lang })
+        let own = config.product.definition.as_ref();
+        Some(Self {
+            target,
+            language: config.product.lang,
+            own: config.product.text.clone(),
+            is_of_one: own.is_some_and(|definition| definition.body.is_of_one()),
+        })
+    }
+
+    fn teller(&self) -> Teller<'_> {
+        Teller { language: self.language, rules: &self.target.rules, own: self.own.as_deref() }
     }
 
     /// Puts claims into at most so many messages, by the time of their replies.
     #[must_use]
-    pub fn plan(self, claims: &[Claim], messages_max: usize) -> Plan {
+    pub fn plan(&self, claims: &[Claim], messages_max: usize) -> Plan {
         let events: Vec<Event> = claims.iter().map(|claim| Event::read(&claim.body)).collect();
         let mut order: Vec<(usize, &Event, bool)> = claims
             .iter()
@@ -44,7 +61,7 @@ impl Shape {
             .map(|(at, (claim, event))| (at, event, claim.alone))
             .collect();
         order.sort_by(|(_, one, _), (_, other, _)| one.at().cmp(other.at()));
-        let is_spacious = claims.len() <= messages_max;
+        let is_spacious = claims.len() <= messages_max || self.is_of_one;
         let mut plan = Plan::default();
         let mut rest = order.as_slice();
         while !rest.is_empty() && plan.messages.len() < messages_max {
@@ -56,7 +73,7 @@ impl Shape {
             let count = match run.len() {
                 0 | 1 => 1,
                 _ if is_spacious => 1,
-                _ => text::fitting(&run, self.language, &self.target.rules),
+                _ => text::fitting(&run, self.teller()),
             };
             let (message, behind) = rest.split_at(count.clamp(1, rest.len()));
             plan.messages.push(message.iter().map(|(at, _, _)| *at).collect());
@@ -68,13 +85,13 @@ impl Shape {
 
     /// The message that brings these.
     #[must_use]
-    pub fn message(self, claims: &[Claim]) -> Message {
+    pub fn message(&self, claims: &[Claim]) -> Message {
         let events: Vec<Event> = claims.iter().map(|claim| Event::read(&claim.body)).collect();
         match events.as_slice() {
-            [event] => text::message(event, self.language, &self.target.rules),
+            [event] => text::message(event, self.teller()),
             events => {
                 let events: Vec<&Event> = events.iter().collect();
-                text::digest(&events, self.language, &self.target.rules)
+                text::digest(&events, self.teller())
             }
         }
     }

@@ -67,8 +67,8 @@ impl Sender {
 
     /// How its messages are made; none where it gets webhooks.
     #[must_use]
-    pub fn shape(&self) -> Option<Shape> {
-        self.shape
+    pub fn shape(&self) -> Option<&Shape> {
+        self.shape.as_ref()
     }
 
     /// The clock by which it is sent.
@@ -81,7 +81,7 @@ impl Sender {
     /// follows for each.
     pub async fn attempt(&self, claims: &[Claim]) -> Vec<Attempt> {
         let started = self.clock.now();
-        let (exchange, verdict) = match (self.shape, claims) {
+        let (exchange, verdict) = match (&self.shape, claims) {
             (None, [claim]) => self.webhook(claim, started.unix).await,
             (None, _) => return Vec::new(),
             (Some(shape), claims) => self.product(shape, claims, started.unix).await,
@@ -140,16 +140,20 @@ impl Sender {
     }
 
     /// Sends what a product is to show of the stored bytes.
-    async fn product(&self, shape: Shape, claims: &[Claim], now: UnixMs) -> (Exchange, Verdict) {
+    async fn product(&self, shape: &Shape, claims: &[Claim], now: UnixMs) -> (Exchange, Verdict) {
         let (config, target) = (&self.config, shape.target);
         let recipient = Recipient { url: &config.url, product: &config.product, now };
-        let request = (target.request)(&shape.message(claims), recipient);
+        let request = target.bring(&shape.message(claims), recipient);
         let limit = self.clock.real(config.timeout);
         let mut exchange = self.channel.send(request, limit).await;
         // Neither what is kept nor what is said of it may hold a token that the product quotes.
         let redaction = Redaction::new(&config.url, &config.product);
         exchange.answer = redaction.clean(exchange.answer);
-        let mut verdict = judge(&exchange, target.judge, self.clock.now().unix);
+        let mut verdict = judge(
+            &exchange,
+            |answer| target.meaning(&config.product, answer),
+            self.clock.now().unix,
+        );
         // One of several may be what the product does not take: each is tried by itself.
         if claims.len() > 1 && verdict.wish == Wish::Abort {
             verdict.wish = Wish::None;
@@ -204,7 +208,7 @@ struct Came {
 }
 
 /// What came of a request: what its answer means to whom it went, or why there is none.
-fn judge(exchange: &Exchange, meaning: fn(Answer<'_>) -> Verdict, now: UnixMs) -> Verdict {
+fn judge(exchange: &Exchange, meaning: impl Fn(Answer<'_>) -> Verdict, now: UnixMs) -> Verdict {
     let retry_after =
         exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
     match (&exchange.trouble, exchange.http_status) {

@@ -190,7 +190,8 @@ impl Worker {
                 (Order::Mobile, Some(_)) => Line::Together,
             },
         });
-        let (store, rules, shape) = (self.store.clone(), self.rules(), self.sender.shape());
+        let (store, rules) = (self.store.clone(), self.rules());
+        let shape = self.sender.shape().cloned();
         Box::pin(async move {
             let asked = Asked { rules, shape, room, under_way };
             let done = take_turn(&store, Arc::clone(&turn), asked).await;
@@ -279,14 +280,14 @@ impl Asked {
         let limits = rules.limits;
         let (standing, mut pace, news) =
             standing::after(standing, outcomes, rules, now, random_fraction());
-        let (allowed, messages_max) = match (standing.disabled, shape) {
+        let (allowed, messages_max) = match (standing.disabled, &shape) {
             (Some(_), _) => (Lanes::default(), 0),
             (None, None) => (pace.allows(limits, under_way, room, now), usize::MAX),
             (None, Some(_)) => pace.allows_messages(limits, room, now),
         };
         messages.store(messages_max, Ordering::Relaxed);
         let spend = Box::new(move |claims: &[Claim]| {
-            let requests = match shape {
+            let requests = match &shape {
                 Some(shape) => shape.plan(claims, messages_max).messages.len(),
                 None => claims.len(),
             };

@@ -36,10 +36,17 @@ pub(crate) enum Product {
     Discord,
     Teams,
     Telegram,
+    Mattermost,
+    ServerChan,
+    PushPlus,
+    Bark,
+    Ntfy,
+    Gotify,
+    Apprise,
 }
 
 impl Product {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::DingTalk,
         Self::Feishu,
         Self::WeCom,
@@ -47,6 +54,13 @@ impl Product {
         Self::Discord,
         Self::Teams,
         Self::Telegram,
+        Self::Mattermost,
+        Self::ServerChan,
+        Self::PushPlus,
+        Self::Bark,
+        Self::Ntfy,
+        Self::Gotify,
+        Self::Apprise,
     ];
 
     /// Its word in the configuration.
@@ -59,6 +73,13 @@ impl Product {
             Self::Discord => "discord",
             Self::Teams => "teams",
             Self::Telegram => "telegram",
+            Self::Mattermost => "mattermost",
+            Self::ServerChan => "serverchan",
+            Self::PushPlus => "pushplus",
+            Self::Bark => "bark",
+            Self::Ntfy => "ntfy",
+            Self::Gotify => "gotify",
+            Self::Apprise => "apprise",
         }
     }
 
@@ -72,6 +93,13 @@ impl Product {
             Self::Discord => format!("/api/webhooks/1/{TOKEN}"),
             Self::Teams => format!("/workflows/1/triggers/manual/paths/invoke?sig={TOKEN}"),
             Self::Telegram => String::new(),
+            Self::Mattermost => format!("/hooks/{TOKEN}"),
+            Self::ServerChan => format!("/{TOKEN}.send"),
+            Self::PushPlus => "/send".to_owned(),
+            Self::Bark => "/push".to_owned(),
+            Self::Ntfy => "/sms-replies".to_owned(),
+            Self::Gotify => "/message".to_owned(),
+            Self::Apprise => format!("/notify/{TOKEN}"),
         }
     }
 
@@ -81,6 +109,9 @@ impl Product {
             Self::DingTalk | Self::Feishu => format!("secret = \"{SECRET}\"\n"),
             Self::Telegram => {
                 format!("secret = \"{TOKEN}\"\noptions = {{ chat_id = -100 }}\n")
+            }
+            Self::PushPlus | Self::Bark | Self::Ntfy | Self::Gotify => {
+                format!("secret = \"{TOKEN}\"\n")
             }
             _ => String::new(),
         }
@@ -200,12 +231,8 @@ impl Bot {
                 return Err(Refusal::TooMany(limit.blocked));
             }
         }
-        let is_json = headers["content-type"].to_str().unwrap().starts_with("application/json");
-        let body_json: Value = serde_json::from_slice(body).map_err(|_| Refusal::Shape)?;
-        if !is_json {
-            return Err(Refusal::Shape);
-        }
-        let text = self.product.text(uri, &body_json, body.len(), &mut inside.stamps)?;
+        let json = self.product.read(headers, body)?;
+        let text = self.product.text(uri, &json, body.len(), &mut inside.stamps)?;
         inside.texts.push(text);
         Ok(())
     }
@@ -236,6 +263,33 @@ fn no_longer_than(text: String, length: usize, max: usize) -> Result<String, Ref
 }
 
 impl Product {
+    /// The body, in whatever form the product takes, with its token where that is in a header.
+    fn read(self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        let form = header("content-type").unwrap();
+        let has = |name: &str, expected: String| match header(name) {
+            Some(value) if value == expected => Ok(()),
+            _ => Err(Refusal::Gone),
+        };
+        match self {
+            Self::ServerChan => {
+                assert_eq!(form, "application/x-www-form-urlencoded");
+                let fields = url::form_urlencoded::parse(body).into_owned();
+                Ok(fields.map(|(name, value)| (name, Value::from(value))).collect())
+            }
+            Self::Ntfy => {
+                has("authorization", format!("Bearer {TOKEN}"))?;
+                Ok(String::from_utf8(body.to_vec()).map_err(|_| Refusal::Shape)?.into())
+            }
+            _ if !form.starts_with("application/json") => Err(Refusal::Shape),
+            Self::Gotify => {
+                has("x-gotify-key", TOKEN.to_owned())?;
+                serde_json::from_slice(body).map_err(|_| Refusal::Shape)
+            }
+            _ => serde_json::from_slice(body).map_err(|_| Refusal::Shape),
+        }
+    }
+
     /// The text of a message, where all about it is as the product wants it.
     fn text(
         self,
@@ -307,6 +361,40 @@ impl Product {
                 let lines: Result<Vec<_>, _> =
                     blocks.iter().map(|block| text_of(&block["text"])).collect();
                 no_longer_than(lines?.join("\n"), bytes, 28 * 1024)
+            }
+            Self::Mattermost => {
+                is_at(&format!("/hooks/{TOKEN}"))?;
+                text_of(&body["text"])
+            }
+            Self::ServerChan => {
+                is_at(&format!("/{TOKEN}.send"))?;
+                text_of(&body["title"])?;
+                text_of(&body["desp"])
+            }
+            Self::PushPlus | Self::Bark => {
+                let (path, token, text) = match self {
+                    Self::PushPlus => ("/send", "token", "content"),
+                    _ => ("/push", "device_key", "body"),
+                };
+                is_at(path)?;
+                if body[token] != TOKEN {
+                    return Err(Refusal::Gone);
+                }
+                text_of(&body["title"])?;
+                no_longer_than(text_of(&body[text])?, bytes, 20_000)
+            }
+            Self::Ntfy => {
+                is_at("/sms-replies")?;
+                no_longer_than(text_of(body)?, bytes, 4_096)
+            }
+            Self::Gotify => {
+                is_at("/message")?;
+                text_of(&body["message"])
+            }
+            Self::Apprise => {
+                is_at(&format!("/notify/{TOKEN}"))?;
+                assert_eq!(body["type"], "info");
+                text_of(&body["body"])
             }
             Self::Telegram => {
                 is_at(&format!("/bot{TOKEN}/sendMessage"))?;
@@ -382,6 +470,24 @@ impl Product {
                     json!({ "error": { "code": "WorkflowNotFound", "message": "gone" } })
                         .to_string(),
                 ),
+                _ => (400, String::new()),
+            },
+            (Self::Mattermost | Self::Apprise, None) => (200, "ok".to_owned()),
+            (Self::ServerChan, None) => (200, json!({ "code": 0, "message": "" }).to_string()),
+            (Self::PushPlus | Self::Bark, None) => (200, json!({ "code": 200 }).to_string()),
+            (Self::Ntfy | Self::Gotify, None) => (200, json!({ "id": 1 }).to_string()),
+            (
+                Self::Mattermost
+                | Self::ServerChan
+                | Self::PushPlus
+                | Self::Bark
+                | Self::Ntfy
+                | Self::Gotify
+                | Self::Apprise,
+                Some(refusal),
+            ) => match refusal {
+                Refusal::TooMany(_) => (429, String::new()),
+                Refusal::Gone => (404, String::new()),
                 _ => (400, String::new()),
             },
             (Self::Telegram, None) => (200, json!({ "ok": true, "result": {} }).to_string()),

@@ -65,7 +65,7 @@ async fn every_product_shows_a_reply_as_plain_text_and_a_test_as_one() {
         let head = if *product == Product::Slack { "SMS reply from" } else { "【短信回复】" };
         assert!(text.starts_with(head), "{product:?}: {text}");
     }
-    until("all", || count(&home, "delivery WHERE state = 'delivered'") == 7).await;
+    until("all", || count(&home, "delivery WHERE state = 'delivered'") == 14).await;
     assert_eq!(service.stop(), Some(0));
     for (product, bot) in &bots {
         let out = ends(&home, &["subscribers", "test", product.word(), "--json"], 0);
@@ -159,6 +159,24 @@ async fn an_answer_that_no_product_gives_is_no_success() {
     until("all", || count(&home, "delivery WHERE state = 'delivered'") == 1).await;
     assert_eq!(service.stop(), Some(0));
     assert_eq!(bot.texts().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_ones_own_arrives_whole_and_is_judged_by_what_success_looks_like() {
+    let (gateway, bot) = (a_gateway().await, Bot::start(Product::WeCom).await);
+    let own = "template = '{\"msgtype\":\"text\",\"text\":{\"content\":\"{{ from }}: {{ content }}\"}}'\n\
+               success = { json = \"/errcode\", equals = 0 }";
+    let section = bot.subscription("own", own).replace("\"wecom\"", "\"template\"");
+    let home = home(&gateway, &[section]);
+    bot.remove(true);
+    gateway.arrive(UID, reply("13900000001", "\"}}, {{ secret }} \\"));
+    let service = home.serve();
+    let refused = "attempt WHERE http_status = 200 AND trouble LIKE '%93000%'";
+    until("a refusal", || count_or_none(&home, refused) >= 1).await;
+    bot.remove(false);
+    assert_eq!(bot.wait_for(1).await, ["13900000001: \"}}, {{ secret }} \\"]);
+    assert_eq!(service.stop(), Some(0));
+    nothing_is_given_away(&home);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -229,7 +229,7 @@ fn of_subscribers() {
     for (line, expected) in [
         (
             "format = \"slak\"",
-            "10: subscriber \"crm\": format: did you mean \"slack\"? It must be \"standard\" or \"dingtalk\" or \"feishu\" or \"wecom\" or \"slack\" or \"discord\" or \"teams\" or \"telegram\"",
+            "10: subscriber \"crm\": format: did you mean \"slack\"? It must be \"standard\" or \"dingtalk\" or \"feishu\" or \"wecom\" or \"slack\" or \"discord\" or \"teams\" or \"telegram\" or \"template\" or \"mattermost\" or \"serverchan\" or \"pushplus\" or \"bark\" or \"ntfy\" or \"gotify\" or \"apprise\"",
         ),
         (
             "options = { chat_id = \"1\" }",
@@ -461,4 +461,70 @@ fn a_product_brings_its_pace() {
     let subscriber = parse(&text).unwrap().subscribers.remove(0);
     let seen = format!("{subscriber:?} {:?}", subscriber.shown());
     assert!(!seen.contains("CANARY") && seen.contains("https://t.example/…"), "{seen}");
+}
+
+#[test]
+fn of_templates() {
+    let own = |keys: &str| {
+        format!(
+            "[[subscriber]]\nname = \"crm\"\nformat = \"template\"\nurl = \"https://a.example/\"\n{keys}\n{ACCOUNT}"
+        )
+    };
+    for (keys, expected) in [
+        ("template = '{\"text\": \"{{ text }}\"}'", None),
+        ("template = '{{ from }}: {{ content }}'\nsuccess = { text = \"ok\" }", None),
+        (
+            "template = 'a={{ options.a }}'\noptions = { a = \"1\" }\nheaders = { Content-Type = \"application/x-www-form-urlencoded\" }\nsuccess = { json = \"/code\", equals = 0 }",
+            None,
+        ),
+        ("", Some("1:1: subscriber \"crm\": template: missing: it is the body that is sent")),
+        (
+            "template = '{{ form }}'",
+            Some(
+                "5:12: subscriber \"crm\": template: asks for a field that there is not; did you mean {{ from }}?",
+            ),
+        ),
+        (
+            "template = '{{ from'",
+            Some("5:12: subscriber \"crm\": template: has {{ without }} behind it"),
+        ),
+        (
+            "template = '{\"text\": {{ text }}}'",
+            Some(
+                "5:12: subscriber \"crm\": template: is no JSON where its fields are filled in: put each in quotes",
+            ),
+        ),
+        (
+            "template = 'a'\nsuccess = { json = \"code\", equals = 0 }",
+            Some("6:20: subscriber \"crm\": success.json: must be a place like /errcode"),
+        ),
+        (
+            "template = 'a'\nsuccess = { json = \"/code\" }",
+            Some("6:11: subscriber \"crm\": success.equals: and json go together"),
+        ),
+        (
+            "template = 'a'\nsuccess = { json = \"/code\", equals = 0, text = \"ok\" }",
+            Some(
+                "6:48: subscriber \"crm\": success.text: and json are two ways to say it: give one",
+            ),
+        ),
+    ] {
+        let expected: Vec<&str> = expected.into_iter().collect();
+        check(&own(keys), &expected);
+    }
+    let chat = own("template = '{{ from }} {{ secret }}'\nsuccess = { text = \"ok\" }")
+        .replace("\"template\"", "\"slack\"")
+        .replace("a.example/", "a.example/b");
+    check(
+        &chat,
+        &[
+            "5:12: subscriber \"crm\": template: asks for a secret, which nobody in the chat is to see",
+            "6:11: subscriber \"crm\": success: is for format = \"template\"",
+        ],
+    );
+    let standard = format!("{SUBSCRIBER}template = 'a'\n{ACCOUNT}");
+    check(
+        &standard,
+        &["5:12: subscriber \"crm\": template: is for chat products and format = \"template\""],
+    );
 }

@@ -3,7 +3,8 @@ use crate::store::delivery::Trigger;
 use crate::time::UnixMs;
 
 /// The shape of a product with a short text.
-const WECOM: Shape = Shape { target: target::tests::WECOM, language: Language::Zh };
+const WECOM: Shape =
+    Shape { target: target::tests::WECOM, language: Language::Zh, own: None, is_of_one: false };
 
 /// A claim of a reply that was written so many seconds after ten o'clock.
 fn claim(number: usize, second: usize, content: &str) -> Claim {

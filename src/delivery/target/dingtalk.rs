@@ -26,7 +26,6 @@ const WORD: &str = "dingtalk";
 /// How long a robot that sent too much is blocked.
 const BLOCKED: Duration = Duration::from_mins(10);
 
-/// Its files.
 pub(super) static TARGET: Target = Target {
     facts: FormatFacts {
         word: WORD,
@@ -40,6 +39,7 @@ pub(super) static TARGET: Target = Target {
     request,
     judge,
     advice,
+    definition: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

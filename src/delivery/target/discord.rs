@@ -31,6 +31,7 @@ pub(super) static TARGET: Target = Target {
     request,
     judge,
     advice,
+    definition: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

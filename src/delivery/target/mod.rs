@@ -3,7 +3,7 @@
 //! The [`webhook`] is one kind. Each chat product is a file of its own that says what the product
 //! takes and how it answers; what is common to them stands in [`text`] (what people read),
 //! [`plain`] (a stranger's words made harmless, and cut) and [`answer`]. A new product is one file
-//! here and its name in the two lists below.
+//! here and its name in the two lists below; one that needs no code is a file in `presets/`.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use url::Url;
 use crate::config::{Format, FormatFacts, ProductConfig};
 use crate::language::Language;
 use crate::store::attempt::{Disabled, Trouble};
+use crate::template::Definition;
 use crate::time::UnixMs;
 use text::Message;
 
@@ -21,16 +22,18 @@ mod dingtalk;
 mod discord;
 mod feishu;
 pub mod plain;
+mod preset;
 pub mod redaction;
 mod slack;
 mod teams;
 mod telegram;
+mod template;
 pub mod text;
 pub mod webhook;
 mod wecom;
 
-/// Every product.
-static TARGETS: [&Target; 7] = [
+/// Every product that needs code.
+static TARGETS: [&Target; 8] = [
     &dingtalk::TARGET,
     &feishu::TARGET,
     &wecom::TARGET,
@@ -38,7 +41,13 @@ static TARGETS: [&Target; 7] = [
     &discord::TARGET,
     &teams::TARGET,
     &telegram::TARGET,
+    &template::TARGET,
 ];
+
+/// Every product.
+fn all() -> impl Iterator<Item = &'static Target> {
+    TARGETS.into_iter().chain(preset::PRESETS.iter().copied())
+}
 
 /// A product: what it takes, and what it answers.
 pub struct Target {
@@ -54,6 +63,8 @@ pub struct Target {
     pub judge: fn(Answer<'_>) -> Verdict,
     /// What to do about one of its codes, in Chinese and English.
     pub advice: fn(&str) -> Option<[&'static str; 2]>,
+    /// The request and its meaning, where they are made of templates.
+    pub definition: Option<Definition>,
 }
 
 /// What a product's texts may be.
@@ -120,7 +131,7 @@ pub fn path_and_query(url: &Url, further: &str) -> String {
 #[must_use]
 pub fn formats() -> &'static [&'static FormatFacts] {
     static FORMATS: LazyLock<Vec<&'static FormatFacts>> =
-        LazyLock::new(|| TARGETS.iter().map(|target| &target.facts).collect());
+        LazyLock::new(|| all().map(|target| &target.facts).collect());
     &FORMATS
 }
 
@@ -133,10 +144,34 @@ pub fn of(format: Format) -> Option<&'static Target> {
 /// The product that has this word.
 #[must_use]
 pub fn named(word: &str) -> Option<&'static Target> {
-    TARGETS.into_iter().find(|target| target.facts.word == word)
+    all().find(|target| target.facts.word == word)
 }
 
 impl Target {
+    /// What requests are made of where they are made of templates: a preset's, or the subscriber's
+    /// own.
+    fn definition<'a>(&'a self, product: &'a ProductConfig) -> Option<&'a Definition> {
+        self.definition.as_ref().or(product.definition.as_ref())
+    }
+
+    /// The request that brings a message.
+    #[must_use]
+    pub fn bring(&self, message: &Message, to: Recipient<'_>) -> Request {
+        match self.definition(to.product) {
+            Some(definition) => template::request(definition, message, to),
+            None => (self.request)(message, to),
+        }
+    }
+
+    /// What an answer means to a subscriber.
+    #[must_use]
+    pub fn meaning(&self, product: &ProductConfig, answer: Answer<'_>) -> Verdict {
+        match self.definition(product) {
+            Some(definition) => template::judge(definition, self.facts.word, answer),
+            None => (self.judge)(answer),
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self, language: Language) -> &'static str {

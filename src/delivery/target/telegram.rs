@@ -36,6 +36,7 @@ pub(super) static TARGET: Target = Target {
     request,
     judge,
     advice,
+    definition: None,
 };
 
 fn url(url: &Url, has_secret: bool) -> Result<(), &'static str> {

@@ -47,12 +47,23 @@ pub(super) fn sent(target: &Target, text: &str, to: &To) -> Request {
     assert_eq!((target.facts.url)(&to.url, has_secret), Ok(()));
     let nowhere = Url::parse("https://example.com/").unwrap();
     assert!((target.facts.url)(&nowhere, false).is_err(), "no URL is wrong");
-    let message = Message { id: "rpl_1".into(), title: "SMS".into(), text: text.into() };
-    let recipient = Recipient { url: &to.url, product: &to.product, now: to.now };
-    let request = (target.request)(&message, recipient);
+    let request = bring(target, text, to);
     assert_eq!(request.method, Method::Post);
     assert_eq!(request.headers[0].1, "application/json; charset=utf-8");
     request
+}
+
+fn bring(target: &Target, text: &str, to: &To) -> Request {
+    let message =
+        Message { id: "rpl_1".into(), title: "SMS".into(), text: text.into(), event: None };
+    target.bring(&message, Recipient { url: &to.url, product: &to.product, now: to.now })
+}
+
+/// The request that brings this text by a preset.
+pub(super) fn preset(word: &str, (url, secret): (&str, Option<&str>), text: &str) -> Request {
+    let (target, to) = (named(word).unwrap(), recipient(url, secret, &[], 0));
+    assert_eq!((target.facts.url)(&to.url, secret.is_some()), Ok(()));
+    bring(target, text, &to)
 }
 
 /// Checks what an answer is taken for; each asks for a wait of seven seconds by its header.
@@ -60,7 +71,7 @@ pub(super) fn sent(target: &Target, text: &str, to: &To) -> Request {
 pub(super) fn judged(target: &Target, status: u16, body: &str, expected: Expected) {
     let retry_after = Some(Duration::from_secs(7));
     let answer = Answer { status, retry_after, webhook_delivery: None, body: body.as_bytes() };
-    let verdict = (target.judge)(answer);
+    let verdict = target.meaning(&ProductConfig::default(), answer);
     let (code, refusal, wish) = match expected {
         Expected::Delivered => {
             assert_eq!(verdict, answer::delivered(), "{body}");
@@ -93,15 +104,17 @@ pub(super) fn judged(target: &Target, status: u16, body: &str, expected: Expecte
 
 #[test]
 fn every_product_can_be_configured_by_its_word() {
-    for target in TARGETS {
+    for target in all() {
         let word = target.facts.word;
         assert!(std::ptr::eq(named(word).unwrap(), target), "{word} stands twice");
         assert!(of(Format::of(&target.facts)).is_some());
-        assert!(target.facts.rate.is_some() && target.rules.max > 500, "{word}");
+        let is_own = word == FormatFacts::TEMPLATE;
+        assert!(is_own || target.facts.rate.is_some(), "{word}");
+        assert!(target.rules.max > 500, "{word}");
         assert_ne!(word, "standard");
     }
     assert!(of(Format::STANDARD).is_none());
-    assert_eq!(formats().len(), TARGETS.len());
+    assert_eq!(formats().len(), TARGETS.len() + 7);
 }
 
 #[test]

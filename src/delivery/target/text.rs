@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::delivery::target::{TextRules, answer, plain};
 use crate::event::{EventType, TEST_TYPE};
 use crate::language::Language;
+use crate::template::{Escape, Field, Template};
 
 mod digest;
 
@@ -21,9 +22,20 @@ pub struct Message {
     pub title: String,
     /// All of it, no longer than the product takes.
     pub text: String,
+    /// The event, where it is one.
+    pub event: Option<Event>,
+}
+
+impl Message {
+    /// One of its event's own fields, harmless; empty where it brings several.
+    #[must_use]
+    pub fn word(&self, key: &str) -> String {
+        self.event.as_ref().map(|event| event.neutral(key)).unwrap_or_default()
+    }
 }
 
 /// An event as it is read back from its stored bytes. No `Debug`: it holds what a stranger wrote.
+#[derive(Clone)]
 pub struct Event {
     kind: String,
     /// When, without the offset, which is always Beijing's.
@@ -75,12 +87,19 @@ impl Event {
 
     /// One of its data, harmless, as it may stand in a product's text.
     fn word(&self, key: &str, rules: &TextRules) -> String {
-        let word = match self.data.get(key) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+        (rules.escape)(&self.neutral(key))
+    }
+
+    /// One of its data, its type or its time, harmless.
+    fn neutral(&self, key: &str) -> String {
+        let word = match (key, self.data.get(key)) {
+            ("type", _) => self.kind.clone(),
+            ("timestamp", _) => self.at.clone(),
+            (_, Some(Value::String(text))) => text.clone(),
+            (_, Some(Value::Number(number))) => number.to_string(),
             _ => String::new(),
         };
-        (rules.escape)(&plain::neutral(&word))
+        plain::neutral(&word)
     }
 
     /// One of its times.
@@ -96,20 +115,24 @@ fn time(rfc3339: &str) -> String {
 
 /// The message that brings one event: what was typed is cut where the whole would be too long.
 #[must_use]
-pub fn message(event: &Event, language: Language, rules: &TextRules) -> Message {
-    let teller = Teller { language, rules };
+pub fn message(event: &Event, teller: Teller<'_>) -> Message {
     Message {
         id: event.id().to_owned(),
         title: teller.title(event),
-        text: teller.within(event, rules.max),
+        text: teller.within(event, teller.rules.max),
+        event: Some(event.clone()),
     }
 }
 
 /// Puts events into words for one product.
 #[derive(Clone, Copy)]
-struct Teller<'a> {
-    language: Language,
-    rules: &'a TextRules,
+pub struct Teller<'a> {
+    /// In which language.
+    pub language: Language,
+    /// What the product's texts may be.
+    pub rules: &'a TextRules,
+    /// What is said of a reply instead.
+    pub own: Option<&'a Template>,
 }
 
 impl Teller<'_> {
@@ -151,12 +174,27 @@ impl Teller<'_> {
     /// The event in words, with what was typed in it.
     fn tell(self, event: &Event, typed: &str) -> String {
         if event.is(EventType::ReplyReceived) {
-            self.reply(event, typed)
+            match self.own {
+                Some(own) => self.in_own_words(own, event, typed),
+                None => self.reply(event, typed),
+            }
         } else if event.kind == TEST_TYPE {
             self.test(event)
         } else {
             self.notice(event)
         }
+    }
+
+    /// A reply in the subscriber's words.
+    fn in_own_words(self, own: &Template, event: &Event, typed: &str) -> String {
+        own.fill(Escape::Text, |field| match field {
+            Field::Text => self.reply(event, typed),
+            Field::Title => (self.rules.escape)(&self.title(event)),
+            Field::Id => (self.rules.escape)(event.id()),
+            Field::OfEvent("content") => typed.to_owned(),
+            Field::OfEvent(key) => event.word(key, self.rules),
+            Field::Secret | Field::Option(_) => String::new(),
+        })
     }
 
     fn reply(self, event: &Event, typed: &str) -> String {
@@ -265,6 +303,15 @@ impl Teller<'_> {
                 self.pick(
                     format!("订阅方 {subscriber} 已停用（{reason}），它的回复保留等待"),
                     format!("subscriber {subscriber} is disabled ({reason}); what is for it waits"),
+                )
+            }
+            Some(EventType::BalanceLow) => {
+                let (balance, threshold) = (word("balance"), word("threshold"));
+                self.pick(
+                    format!("账号 {account} 只剩 {balance} 条短信（低于 {threshold}）"),
+                    format!(
+                        "account {account} has {balance} messages left, fewer than {threshold}"
+                    ),
                 )
             }
             _ => self.unknown(event),

@@ -104,7 +104,7 @@ fn outcome(claim: &Claim, now: UnixMs, is_taken: bool) -> Attempt {
 async fn a_burst_arrives_complete_and_in_order_without_once_breaking_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let store = burst(&folder.path().join("replyd.db")).await;
-    let shape = Shape { target: WECOM, language: Language::Zh };
+    let shape = Shape { target: WECOM, language: Language::Zh, own: None, is_of_one: false };
     let limits = Limits { concurrency: 1, rate: WECOM.facts.rate };
     let rules = Rules { limits, disable_after: Duration::from_hours(24) };
     let (mut robot, mut now) = (Robot::default(), UnixMs(TEN + 600_000));
@@ -121,7 +121,7 @@ async fn a_burst_arrives_complete_and_in_order_without_once_breaking_the_limit()
             line: Line::Together,
         };
         let room = Lanes { new: 128, replays: 16 };
-        let asked = Asked { rules, shape: Some(shape), room, under_way: 0 };
+        let asked = Asked { rules, shape: Some(shape.clone()), room, under_way: 0 };
         let (turned, messages) = take_turn(&store, Arc::new(turn), asked).await.unwrap();
         let plan = shape.plan(&turned.claims, messages);
         let mut has_failed = false;

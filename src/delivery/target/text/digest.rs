@@ -2,15 +2,14 @@
 //! which time.
 
 use super::{Event, Message, Teller};
-use crate::delivery::target::{TextRules, plain};
+use crate::delivery::target::plain;
 use crate::event::EventType;
-use crate::language::Language;
 
 /// How many of these events, from the first, fit into one message; one at least, which may have to
 /// be cut and so goes by itself.
 #[must_use]
-pub fn fitting(events: &[&Event], language: Language, rules: &TextRules) -> usize {
-    let teller = Teller { language, rules };
+pub fn fitting(events: &[&Event], teller: Teller<'_>) -> usize {
+    let rules = teller.rules;
     let day = events.first().map_or("", |event| event.day());
     let mut lines = 0;
     for (count, event) in events.iter().enumerate() {
@@ -25,14 +24,13 @@ pub fn fitting(events: &[&Event], language: Language, rules: &TextRules) -> usiz
 
 /// The message that brings these events.
 #[must_use]
-pub fn digest(events: &[&Event], language: Language, rules: &TextRules) -> Message {
-    let teller = Teller { language, rules };
+pub fn digest(events: &[&Event], teller: Teller<'_>) -> Message {
     let day = events.first().map_or("", |event| event.day());
     let head = teller.head(events);
     let lines = events.iter().map(|event| teller.line(event, day));
     let text = std::iter::once(head.clone()).chain(lines).collect::<Vec<_>>().join("\n");
     let id = events.first().map_or("", |event| event.id());
-    Message { id: id.to_owned(), title: head, text }
+    Message { id: id.to_owned(), title: head, text, event: None }
 }
 
 impl Teller<'_> {
@@ -76,6 +74,9 @@ impl Teller<'_> {
         let (from, gateway) = (word("from"), word("gateway"));
         let typed = event.data.get("content").and_then(|typed| typed.as_str()).unwrap_or_default();
         let typed = (self.rules.escape)(&plain::neutral(typed));
+        if let Some(own) = self.own {
+            return self.in_own_words(own, event, &typed);
+        }
         let typed = if typed.is_empty() { self.pick("（空）", "(empty)") } else { &typed };
         let to = if gateway.is_empty() { String::new() } else { format!(" → {gateway}") };
         let suspect = match word("suspect").is_empty() {

@@ -4,6 +4,10 @@ use crate::delivery::target::{named, plain};
 const REPLY: &str = r#"{"type":"reply.received","timestamp":"2008-05-27T12:10:11+08:00","data":{"id":"rpl_1","account":"main","from":"13900000001","content":"CONTENT","replied_at":"2008-05-27T12:10:11+08:00","gateway":"1068112227282","occurrence":1,"lossy":false,"suspect":null,"extension":null,"in_reply_to":null}}"#;
 const PLAIN: TextRules = TextRules { measure: plain::bytes, max: 10_000, escape: plain::as_it_is };
 
+fn message(event: &Event, language: Language, rules: &TextRules) -> Message {
+    super::message(event, Teller { language, rules, own: None })
+}
+
 fn reply(content: &str) -> Event {
     let content = serde_json::to_string(content).unwrap();
     Event::read(REPLY.replace("\"CONTENT\"", &content).as_bytes())
@@ -80,8 +84,8 @@ fn operators_are_told_in_words_that_hold_the_keyword() {
     let (zh, en) = of("subscriber.test", r#""content":"x""#);
     assert!(zh.starts_with("【测试】") && en.starts_with("TEST"), "{zh} {en}");
     // One of a later version is told with what it holds.
-    let (zh, _) = of("balance.low", r#""account":"main","balance":7,"note":null"#);
-    assert!(zh.contains("balance．low：account main，balance 7\n"), "{zh}");
+    let (zh, _) = of("later.kind", r#""account":"main","balance":7,"note":null"#);
+    assert!(zh.contains("later．kind：account main，balance 7\n"), "{zh}");
     for other in ["", "[]", "{}"] {
         assert!(
             message(&Event::read(other.as_bytes()), Language::Zh, &PLAIN).text.contains("短信")
@@ -105,4 +109,23 @@ fn what_is_too_long_is_cut_by_the_products_measure_with_a_mark() {
     }
     let tiny = TextRules { measure: plain::bytes, max: 10, escape: plain::as_it_is };
     assert_eq!(message(&reply("x"), Language::Zh, &tiny).text, "【短信");
+}
+
+#[test]
+fn a_reply_can_be_told_in_own_words() {
+    let own = Template::parse("{{ from }} 说：{{ content }} [{{ gateway }}] {{ secret }}").unwrap();
+    let rules = &named("discord").unwrap().rules;
+    let teller = Teller { language: Language::Zh, rules, own: Some(&own) };
+    let text = super::message(&reply("*@all*"), teller).text;
+    assert_eq!(text, r"13900000001 说：\*＠all\* [1068112227282] ");
+    let long = super::message(&reply(&"*".repeat(9_000)), teller).text;
+    assert!(plain::utf16(&long) <= 2_000 && long.ends_with("（过长，已截断） [1068112227282] "));
+    let (one, other) = (reply("a"), reply("b"));
+    assert_eq!(
+        digest(&[&one, &other], teller).text.lines().skip(1).collect::<Vec<_>>(),
+        ["13900000001 说：a [1068112227282] ", "13900000001 说：b [1068112227282] "]
+    );
+    // Only replies are: what an operator is told stays as it is.
+    let test = Event::read(br#"{"type":"subscriber.test","data":{"id":"evt_1"}}"#);
+    assert!(super::message(&test, teller).text.contains("测试"));
 }
