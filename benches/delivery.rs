@@ -3,7 +3,7 @@
 //! `cargo bench --bench delivery` takes in answers of 100,000 replies and delivers each to one and
 //! to five subscribers the whole way: claimed, signed, posted over kept connections to a receiver
 //! of its own process, recorded and synced. In the same run the ceiling: the same client posts the
-//! same bodies to the same receiver. `-- --grown` adds the cost of a delivery with a thousand and
+//! same bodies to the same receiver; and the same rows, changed with nothing else done. `-- --grown` adds the cost of a delivery with a thousand and
 //! with a million replies stored, `-- --backlog` a million deliveries that wait for a dead
 //! subscriber, `-- --replies N` takes another number. Without `--bench`, as by `cargo test --benches`, it is a small run.
 #![expect(
@@ -77,27 +77,29 @@ async fn measure() {
     }
     let replies = number("--replies").unwrap_or(REPLIES);
     println!(
-        "| deliveries | concurrency | rate | ceiling | part | processor time each | of the ceiling's | commits each |"
+        "| deliveries | concurrency | rate | ceiling | part | processor time each | the client alone | the rows alone | commits each |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     let receiver = Receiver::start();
     for (subscribers, concurrency) in [(1, 8), (5, 8), (1, 64)] {
         let mut pairs = Vec::new();
         for _ in 0..ROUNDS {
             let took = deliver(replies, subscribers, concurrency, &receiver).await;
-            pairs.push((took, post(replies, subscribers, concurrency, &receiver).await));
+            let top = post(replies, subscribers, concurrency, &receiver).await;
+            pairs.push((took, top, change_rows(replies, subscribers).await));
         }
-        pairs.sort_by(|(one, top), (other, other_top)| {
+        pairs.sort_by(|(one, top, _), (other, other_top, _)| {
             (one.rate() / top.rate()).total_cmp(&(other.rate() / other_top.rate()))
         });
-        let (took, top) = pairs[ROUNDS / 2];
+        let (took, top, rows) = pairs[ROUNDS / 2];
         println!(
-            "| {replies} to {subscribers} | {concurrency} | {:.0}/s | {:.0}/s | {:.2} | {:.0} µs | {:.2} | {:.3} |",
+            "| {replies} to {subscribers} | {concurrency} | {:.0}/s | {:.0}/s | {:.2} | {:.0} µs | {:.0} µs | {:.0} µs | {:.3} |",
             took.rate(),
             top.rate(),
             took.rate() / top.rate(),
             took.micros(),
-            took.micros() / top.micros(),
+            top.micros(),
+            rows.micros(),
             took.commits as f64 / took.deliveries as f64
         );
     }
@@ -146,6 +148,20 @@ async fn post(replies: usize, subscribers: usize, concurrency: usize, receiver: 
     let bodies = Product::bodies(replies).await;
     let (busy, started) = (process::busy(), Instant::now());
     ceiling(&bodies, subscribers, concurrency, &receiver.url()).await;
+    Took {
+        clock: started.elapsed(),
+        processor: process::busy() - busy,
+        deliveries: replies * subscribers,
+        commits: 0,
+    }
+}
+
+/// The same rows, changed in the same kind of store with nothing else done.
+async fn change_rows(replies: usize, subscribers: usize) -> Took {
+    let product = Product::new(subscribers, 8, "http://127.0.0.1:9/").await;
+    product.arrive(replies).await;
+    let (busy, started) = (process::busy(), Instant::now());
+    product.change_rows(replies * subscribers);
     Took {
         clock: started.elapsed(),
         processor: process::busy() - busy,

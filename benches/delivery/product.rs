@@ -202,6 +202,55 @@ impl Product {
         rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
     }
 
+    /// Changes the rows of so many deliveries as delivering them does, by the same kind of statements
+    /// in commits of as many, and does nothing else: what the store alone takes.
+    pub(crate) fn change_rows(&self, deliveries: usize) {
+        const GROUP: usize = 256;
+        let store = rusqlite::Connection::open(self.folder.path().join("replyd.db")).unwrap();
+        store
+            .execute_batch(
+                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768",
+            )
+            .unwrap();
+        let mut claim = store
+            .prepare(
+                "UPDATE delivery SET state = 'sending', lease = 1, due_ms = ?2, attempts = 1, in_line = 1
+                 WHERE id IN (SELECT value FROM json_each(?1))",
+            )
+            .unwrap();
+        let mut put = store
+            .prepare(
+                "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, next, first_byte_us)
+                 SELECT value, 1, ?2, 1, '127.0.0.1:8000', 204, '{\"then\":\"delivered\"}', 70 FROM json_each(?1)",
+            )
+            .unwrap();
+        let mut end = store
+            .prepare(
+                "UPDATE delivery SET state = 'delivered', in_line = 0, due_ms = created_ms
+                 WHERE id IN (SELECT value FROM json_each(?1))",
+            )
+            .unwrap();
+        let now = self.clock.now().unix.0;
+        let ids: Vec<String> = (1..=deliveries)
+            .collect::<Vec<_>>()
+            .chunks(GROUP)
+            .map(|chunk| serde_json::to_string(chunk).unwrap())
+            .collect();
+        let mut claimed: Option<&String> = None;
+        for next in ids.iter().map(Some).chain([None]) {
+            store.execute_batch("BEGIN IMMEDIATE").unwrap();
+            if let Some(ids) = claimed {
+                put.execute(rusqlite::params![ids, now]).unwrap();
+                end.execute([ids]).unwrap();
+            }
+            if let Some(ids) = next {
+                claim.execute(rusqlite::params![ids, now + 25_000]).unwrap();
+            }
+            store.execute_batch("COMMIT").unwrap();
+            claimed = next;
+        }
+    }
+
     /// The bodies of so many replies' events.
     pub(crate) async fn bodies(replies: usize) -> Vec<String> {
         let product = Self::new(1, 8, "http://127.0.0.1:9/").await;
