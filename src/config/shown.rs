@@ -58,6 +58,10 @@ impl SubscriberConfig {
                 self.rate_limit.map_or_else(|| "none".to_owned(), |rate| rate.to_string()),
             ),
             ("order", self.order.as_str().to_owned()),
+            (
+                "quiet_hours",
+                self.quiet_hours.map_or_else(|| "none".to_owned(), |hours| hours.to_string()),
+            ),
             ("headers", list(headers, "none")),
             ("proxy", self.proxy.as_ref().map_or_else(|| "none".to_owned(), urls::shown)),
             ("enabled", self.enabled.to_string()),

@@ -13,6 +13,7 @@ use super::address::is_inside;
 use super::format::{Format, Formats};
 use super::names::{self, Names};
 use super::product::{self, ProductConfig};
+use super::quiet::QuietHours;
 use super::rate::RateLimit;
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
@@ -109,6 +110,8 @@ pub struct SubscriberConfig {
     pub rate_limit: Option<RateLimit>,
     /// In which order one person's replies go out.
     pub order: Order,
+    /// When of every day it is not sent to: what is due then goes out afterwards.
+    pub quiet_hours: Option<QuietHours>,
     /// Further headers by lower-case name; values are printable ASCII.
     pub headers: Vec<(String, SecretString)>,
     /// The proxy to it: `http` or `socks5`.
@@ -146,6 +149,7 @@ impl fmt::Debug for SubscriberConfig {
             .field("concurrency", &self.concurrency)
             .field("rate_limit", &self.rate_limit)
             .field("order", &self.order)
+            .field("quiet_hours", &self.quiet_hours)
             .field("headers", &headers)
             .field("proxy", &self.proxy.as_ref().map(urls::shown))
             .field("enabled", &self.enabled)
@@ -221,6 +225,8 @@ fn read(
     let rate_limit = section
         .read("rate_limit", |value| unless_empty(value, |value| value.parse(RateLimit::parse)));
     let order = section.choice("order", Order::Mobile, &Order::WORDS);
+    let quiet_hours = section
+        .read("quiet_hours", |value| unless_empty(value, |value| value.parse(QuietHours::parse)));
     let headers = headers::read(section, vault, facts);
     let (text, definition) = product::template(section, facts, &headers, vault);
     let product = ProductConfig {
@@ -242,6 +248,7 @@ fn read(
         retry: retry.unwrap_or_else(default_retry),
         concurrency: concurrency.unwrap_or(if facts.is_some() { 1 } else { CONCURRENCY }),
         since: since.flatten(),
+        quiet_hours: quiet_hours.flatten(),
         rate_limit: rate_limit.unwrap_or_else(|| facts.and_then(|facts| facts.rate)),
         format: format?,
         product,

@@ -288,7 +288,9 @@ impl Desk {
 
     /// When is looked again for what is due and was not allowed.
     fn opens(&self, now: UnixMs) -> UnixMs {
-        self.pace.opens(self.limits, now).unwrap_or(now).max(now.after(LOOK_AGAIN))
+        let quiet_until = self.sender.config().quiet_hours.and_then(|hours| hours.end(now));
+        let opens = self.pace.opens(self.limits, now).max(quiet_until);
+        opens.unwrap_or(now).max(now.after(LOOK_AGAIN))
     }
 
     /// Takes back what could not be recorded, and tries no sooner than that.

@@ -192,8 +192,9 @@ impl Worker {
         });
         let (store, rules) = (self.store.clone(), self.rules());
         let shape = self.sender.shape().cloned();
+        let is_quiet = config.quiet_hours.is_some_and(|hours| hours.end(now).is_some());
         Box::pin(async move {
-            let asked = Asked { rules, shape, room, under_way };
+            let asked = Asked { rules, shape, is_quiet, room, under_way };
             let done = take_turn(&store, Arc::clone(&turn), asked).await;
             (turn, done)
         })
@@ -262,6 +263,8 @@ struct Asked {
     rules: Rules,
     /// How messages are made, where a product gets them.
     shape: Option<Shape>,
+    /// Whether nothing goes out at this time of the day.
+    is_quiet: bool,
     room: Lanes,
     under_way: usize,
 }
@@ -276,12 +279,13 @@ impl Asked {
         (name, now): (String, UnixMs),
         messages: &AtomicUsize,
     ) -> Decided {
-        let Self { rules, shape, room, under_way } = self;
+        let Self { rules, shape, is_quiet, room, under_way } = self;
         let limits = rules.limits;
         let (standing, mut pace, news) =
             standing::after(standing, outcomes, rules, now, random_fraction());
         let (allowed, messages_max) = match (standing.disabled, &shape) {
             (Some(_), _) => (Lanes::default(), 0),
+            _ if is_quiet => (Lanes::default(), 0),
             (None, None) => (pace.allows(limits, under_way, room, now), usize::MAX),
             (None, Some(_)) => pace.allows_messages(limits, room, now),
         };

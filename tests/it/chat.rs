@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use replyd::gateway::simulator::{Habits, Simulator};
+use replyd::time::BeijingTime;
 use serde_json::Value;
 
 use crate::bots::{Bot, Limit, Product, SECRET, TOKEN};
 use crate::intake::count;
 use crate::pacing::count_or_none;
-use crate::support::{Home, Settings, UID, config, ends, gateway, query, reply, until};
+use crate::support::{Home, Settings, UID, config, ends, gateway, now, query, reply, until};
 
 async fn a_gateway() -> Simulator {
     gateway(Habits { min_interval: Duration::from_millis(300), ..Habits::default() }).await
@@ -210,4 +211,36 @@ async fn a_burst_goes_out_as_digests_and_keeps_within_the_limit() {
     assert_eq!(count(&home, "attempt WHERE http_status = 200"), 100);
     let requests: i64 = query(&home, "SELECT count(DISTINCT started_ms) FROM attempt");
     assert_eq!(requests as usize, texts.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_hours_defer_and_drop_nothing() {
+    let (gateway, bot) = (a_gateway().await, Bot::start(Product::Slack).await);
+    // An hour ago until in an hour, whatever o'clock it is in Beijing.
+    let minutes = |off: i64| {
+        let at = BeijingTime::from_unix_seconds(now().unix_seconds() + off * 60).to_string();
+        at[11..16].to_owned()
+    };
+    let quiet = format!("quiet_hours = \"{}-{}\"\nrate_limit = \"\"", minutes(-60), minutes(60));
+    let home = home(&gateway, &[bot.subscription("slack", &quiet)]);
+    gateway.arrive(UID, reply("13900000001", "一"));
+    let service = home.serve();
+    let waiting = "delivery WHERE state = 'waiting' AND attempts = 0";
+    until("what waits", || count_or_none(&home, waiting) == 1).await;
+    gateway.arrive(UID, reply("13900000001", "二"));
+    until("what waits", || count_or_none(&home, waiting) == 2).await;
+    assert_eq!(service.stop(), Some(0));
+    ends(&home, &["run", "--once"], 0);
+    assert_eq!((bot.texts().len(), count(&home, waiting)), (0, 2));
+    // Somebody's look at it is not deferred.
+    ends(&home, &["subscribers", "test", "slack"], 0);
+    assert_eq!(bot.texts().len(), 1);
+    let text = std::fs::read_to_string(home.path("config.toml")).unwrap();
+    let over = format!("quiet_hours = \"{}-{}\"", minutes(-120), minutes(-60));
+    let (before, behind) = text.split_once("quiet_hours").unwrap();
+    let (_, behind) = behind.split_once('\n').unwrap();
+    home.write("config.toml", &format!("{before}{over}\n{behind}"));
+    ends(&home, &["run", "--once"], 0);
+    let texts = bot.texts();
+    assert!(texts.len() == 3 && texts[1].contains('一') && texts[2].contains('二'), "{texts:?}");
 }

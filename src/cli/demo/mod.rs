@@ -170,6 +170,7 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         concurrency: 4,
         rate_limit: None,
         order: Order::Mobile,
+        quiet_hours: None,
         headers: Vec::new(),
         proxy: None,
         enabled: true,

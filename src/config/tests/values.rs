@@ -287,6 +287,10 @@ fn of_subscribers() {
         ("mask = \"yes\"", "8: subscriber \"crm\": mask: must be true or false, not a string"),
         ("order = \"from\"", "9: subscriber \"crm\": order: must be \"mobile\" or \"none\""),
         (
+            "quiet_hours = \"22-8\"",
+            "15: subscriber \"crm\": quiet_hours: not a span of the day like 22:00-08:00",
+        ),
+        (
             "rate_limit = \"100\"",
             "14: subscriber \"crm\": rate_limit: not a rate like 100/s, 20/min or 1000/h",
         ),

@@ -121,7 +121,8 @@ async fn a_burst_arrives_complete_and_in_order_without_once_breaking_the_limit()
             line: Line::Together,
         };
         let room = Lanes { new: 128, replays: 16 };
-        let asked = Asked { rules, shape: Some(shape.clone()), room, under_way: 0 };
+        let asked =
+            Asked { rules, shape: Some(shape.clone()), is_quiet: false, room, under_way: 0 };
         let (turned, messages) = take_turn(&store, Arc::new(turn), asked).await.unwrap();
         let plan = shape.plan(&turned.claims, messages);
         let mut has_failed = false;
