@@ -18,6 +18,8 @@ pub(crate) struct Terminal {
     /// The end that the command has. Kept open, so that it can be looked at.
     back: File,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// How much of it was answered.
+    answered: usize,
 }
 
 impl Terminal {
@@ -45,18 +47,22 @@ impl Terminal {
                 seen.lock().unwrap().extend_from_slice(&piece[..count]);
             }
         });
-        Self { child, front, back, shown }
+        Self { child, front, back, shown, answered: 0 }
     }
 
-    /// What it shows.
+    /// All that it has shown.
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
     /// Waits for a question and answers it.
     pub(crate) async fn answers(&mut self, question: &str, answer: &str) {
-        until(question, || self.shown().contains(question)).await;
-        self.shown.lock().unwrap().clear();
+        let asked = || {
+            let shown = self.shown.lock().unwrap();
+            String::from_utf8_lossy(&shown[self.answered..]).contains(question)
+        };
+        until(question, asked).await;
+        self.answered = self.shown.lock().unwrap().len();
         writeln!(self.front, "{answer}").unwrap();
     }
 
