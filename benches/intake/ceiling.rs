@@ -37,10 +37,10 @@ const TABLES: [Table; 4] = [
         all: "SELECT * FROM event ORDER BY seq",
     },
     Table {
-        select: "SELECT subscriber, json_group_array(event_seq ORDER BY id), due_ms FROM delivery
-                 GROUP BY subscriber, due_ms ORDER BY min(id)",
+        select: "SELECT subscriber, json_group_array(event_seq ORDER BY id), created_ms FROM delivery
+                 GROUP BY subscriber, created_ms ORDER BY min(id)",
         insert: "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at)
-                 SELECT ?1, value, 'auto', 'waiting', ?3, ?3, mobile, replied_at
+                 SELECT ?1, value, 'auto', 'waiting', ?3, min(?3, coalesce(replied_at * 1000, ?3)), mobile, replied_at
                  FROM json_each(?2) CROSS JOIN event ON event.seq = value",
         all: "SELECT * FROM delivery ORDER BY id",
     },
