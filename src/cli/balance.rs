@@ -8,9 +8,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::spoken::Spoken;
 use crate::cli::{chosen, load, output};
 use crate::config::AccountConfig;
-use crate::gateway::client::{Client, Ending, Figure, Received};
-use crate::gateway::mm;
-use crate::gateway::status::Status;
+use crate::gateway::client::{Client, Figure};
+use crate::gateway::mm::{self, Said};
 use crate::language::Language;
 
 /// Arguments of `balance`.
@@ -56,122 +55,79 @@ pub(super) async fn balance(path: &Path, arguments: &Arguments) -> Result<Exit, 
     for account in config.accounts.iter().filter(is_chosen) {
         let client = Client::new(account.access())
             .map_err(|error| Failure::new(Exit::Failed, format!("replyd: {error}")))?;
-        let said = judge(&client.mm(figure).await);
+        let said = mm::judge(&client.mm(figure).await);
         if worst == Exit::Done {
-            worst = said.exit();
+            worst = exit(&said);
         }
         match arguments.json {
-            true => output::json(&Value::Object(said.json(&account.name, figure))),
-            false => said.print(&account.name, figure, arguments.language.language()),
+            true => output::json(&Value::Object(json(&said, &account.name, figure))),
+            false => print(&said, &account.name, figure, arguments.language.language()),
         }
     }
     Ok(worst)
 }
 
-/// What the gateway said.
-#[derive(Debug, PartialEq, Eq)]
-enum Said {
-    Count(u64),
-    Refused(Status),
-    /// It was not reached, or broke off.
-    Nothing(String),
-    /// Something that is not of this protocol.
-    Strange,
-}
-
-fn judge(received: &Received) -> Said {
-    if !matches!(received.ending, Ending::Announced | Ending::Connection) {
-        return Said::Nothing(received.error.clone().unwrap_or_else(|| "no answer".to_owned()));
-    }
-    match mm::parse(&received.body) {
-        Some(figures) if figures.status != Status::OK => Said::Refused(figures.status),
-        Some(mm::Figures { count: Some(count), .. }) => Said::Count(count),
-        _ => Said::Strange,
+fn exit(said: &Said) -> Exit {
+    match said {
+        Said::Count(_) => Exit::Done,
+        Said::Refused(status) => super::send::exit_of(*status),
+        Said::Nothing(_) => Exit::Unreachable,
+        Said::Strange => Exit::Failed,
     }
 }
 
-impl Said {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Count(_) => Exit::Done,
-            Self::Refused(status) => super::send::exit_of(*status),
-            Self::Nothing(_) => Exit::Unreachable,
-            Self::Strange => Exit::Failed,
+fn json(said: &Said, account: &str, figure: Figure) -> Map<String, Value> {
+    let key = if figure == Figure::Sent { "sent" } else { "balance" };
+    let (mut count, mut status, mut error) = (Value::Null, json!(100), Value::Null);
+    match said {
+        Said::Count(found) => count = json!(found),
+        Said::Refused(refused) => {
+            status = json!(refused.0);
+            error = json!(refused.meaning());
+        }
+        Said::Nothing(why) => {
+            status = Value::Null;
+            error = json!(why);
+        }
+        Said::Strange => {
+            status = Value::Null;
+            error = json!("not an answer of the gateway");
         }
     }
-
-    fn json(&self, account: &str, figure: Figure) -> Map<String, Value> {
-        let key = if figure == Figure::Sent { "sent" } else { "balance" };
-        let (mut count, mut status, mut error) = (Value::Null, json!(100), Value::Null);
-        match self {
-            Self::Count(found) => count = json!(found),
-            Self::Refused(refused) => {
-                status = json!(refused.0);
-                error = json!(refused.meaning());
-            }
-            Self::Nothing(why) => {
-                status = Value::Null;
-                error = json!(why);
-            }
-            Self::Strange => {
-                status = Value::Null;
-                error = json!("not an answer of the gateway");
-            }
-        }
-        [("account", json!(account)), (key, count), ("status", status), ("error", error)]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
-    }
-
-    fn print(&self, account: &str, figure: Figure, language: Language) {
-        match self {
-            Self::Count(count) => {
-                let messages = if *count == 1 { "message" } else { "messages" };
-                let words = match (figure, language) {
-                    (Figure::Left, Language::Zh) => format!("剩余 {count} 条短信"),
-                    (Figure::Sent, Language::Zh) => format!("共已发送 {count} 条短信"),
-                    (Figure::Left, Language::En) => format!("{count} {messages} left"),
-                    (Figure::Sent, Language::En) => format!("{count} {messages} sent in all"),
-                };
-                output::data(&format!("{account}: {words}"));
-            }
-            Self::Refused(status) => output::talk(&format!(
-                "{account}: {} {}. {}",
-                status.0,
-                status.meaning_in(language),
-                status.advice(language)
-            )),
-            Self::Nothing(why) => {
-                let words = language.pick("无法连接网关", "the gateway was not reached");
-                output::talk(&format!("{account}: {words}: {why}"));
-            }
-            Self::Strange => output::talk(&format!(
-                "{account}: {}",
-                language.pick(
-                    "返回的不是网关的内容，请检查 base_url",
-                    "the answer is not the gateway's: check base_url"
-                )
-            )),
-        }
-    }
+    [("account", json!(account)), (key, count), ("status", status), ("error", error)]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_whole_answer_of_the_gateway_counts() {
-        let judged = |ending, body: &str| {
-            let body = body.as_bytes().to_vec();
-            judge(&Received { http_status: Some(200), ending, body, error: None })
-        };
-        assert_eq!(judged(Ending::Announced, "100||22348"), Said::Count(22_348));
-        assert_eq!(judged(Ending::Announced, "101"), Said::Refused(Status(101)));
-        for body in ["", "100", "<html>", "100||x"] {
-            assert_eq!(judged(Ending::Announced, body), Said::Strange, "{body}");
+fn print(said: &Said, account: &str, figure: Figure, language: Language) {
+    match said {
+        Said::Count(count) => {
+            let messages = if *count == 1 { "message" } else { "messages" };
+            let words = match (figure, language) {
+                (Figure::Left, Language::Zh) => format!("剩余 {count} 条短信"),
+                (Figure::Sent, Language::Zh) => format!("共已发送 {count} 条短信"),
+                (Figure::Left, Language::En) => format!("{count} {messages} left"),
+                (Figure::Sent, Language::En) => format!("{count} {messages} sent in all"),
+            };
+            output::data(&format!("{account}: {words}"));
         }
-        assert!(matches!(judged(Ending::Cut, "100||2"), Said::Nothing(_)));
+        Said::Refused(status) => output::talk(&format!(
+            "{account}: {} {}. {}",
+            status.0,
+            status.meaning_in(language),
+            status.advice(language)
+        )),
+        Said::Nothing(why) => {
+            let words = language.pick("无法连接网关", "the gateway was not reached");
+            output::talk(&format!("{account}: {words}: {why}"));
+        }
+        Said::Strange => output::talk(&format!(
+            "{account}: {}",
+            language.pick(
+                "返回的不是网关的内容，请检查 base_url",
+                "the answer is not the gateway's: check base_url"
+            )
+        )),
     }
 }

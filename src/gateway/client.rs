@@ -309,6 +309,12 @@ fn announces_end(response: &reqwest::Response) -> bool {
 }
 
 impl Received {
+    /// Whether it may be all that the gateway wanted to say.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.ending, Ending::Announced | Ending::Connection)
+    }
+
     fn fail(&mut self, ending: Ending, error: String) {
         self.ending = ending;
         self.error = Some(error);

@@ -1,5 +1,6 @@
 //! The answer to `/mm`: `STATUS||FIGURE`, an account's messages left or sent.
 
+use crate::gateway::client::Received;
 use crate::gateway::status::Status;
 
 const FIELD: &[u8] = b"||";
@@ -15,6 +16,32 @@ pub struct Figures {
     pub status: Status,
     /// Messages left, or sent, whichever was asked for; none where the code stands alone.
     pub count: Option<u64>,
+}
+
+/// What asking for a figure came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// So many messages.
+    Count(u64),
+    /// The gateway does not say, for this code.
+    Refused(Status),
+    /// Something that is not of this protocol.
+    Strange,
+    /// No whole answer came, for this reason.
+    Nothing(String),
+}
+
+/// Judges what was received.
+#[must_use]
+pub fn judge(received: &Received) -> Said {
+    if !received.is_whole() {
+        return Said::Nothing(received.error.clone().unwrap_or_else(|| "no answer".to_owned()));
+    }
+    match parse(&received.body) {
+        Some(figures) if figures.status != Status::OK => Said::Refused(figures.status),
+        Some(Figures { count: Some(count), .. }) => Said::Count(count),
+        _ => Said::Strange,
+    }
 }
 
 /// Reads an answer; none when it is not of this protocol.
@@ -45,6 +72,7 @@ pub fn parse(body: &[u8]) -> Option<Figures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::client::Ending;
 
     fn check(body: &str, expected: Option<(u16, Option<u64>)>) {
         let found = parse(body.as_bytes()).map(|figures| (figures.status.0, figures.count));
@@ -74,5 +102,19 @@ mod tests {
         ] {
             check(body, None);
         }
+    }
+
+    #[test]
+    fn only_a_whole_answer_of_the_gateway_counts() {
+        let judged = |ending, body: &str| {
+            let body = body.as_bytes().to_vec();
+            judge(&Received { http_status: Some(200), ending, body, error: None })
+        };
+        assert_eq!(judged(Ending::Announced, "100||22348"), Said::Count(22_348));
+        assert_eq!(judged(Ending::Announced, "101"), Said::Refused(Status(101)));
+        for body in ["", "100", "<html>", "100||x"] {
+            assert_eq!(judged(Ending::Announced, body), Said::Strange, "{body}");
+        }
+        assert!(matches!(judged(Ending::Cut, "100||2"), Said::Nothing(_)));
     }
 }

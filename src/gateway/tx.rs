@@ -7,6 +7,7 @@ use percent_encoding::percent_encode;
 
 use crate::gateway::charset::Charset;
 use crate::gateway::client::{Ending, QUERY, Received};
+use crate::gateway::mm;
 use crate::gateway::status::Status;
 use crate::reply::Mobile;
 use crate::time::BeijingTime;
@@ -114,9 +115,7 @@ pub fn judge(received: &Received, reached: bool) -> Outcome {
 
 /// The code that stands alone in an answer.
 fn status(body: &[u8]) -> Option<Status> {
-    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}').trim();
-    let is_code = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_code.then(|| text.parse().ok().map(Status)).flatten()
+    mm::parse(body).filter(|figures| figures.count.is_none()).map(|figures| figures.status)
 }
 
 /// Reads a number to send to: a mainland mobile, whatever prefix it has, or a landline with its

@@ -8,9 +8,8 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::event::Notice;
-use crate::gateway::client::{Client, Ending, Figure, Received};
+use crate::gateway::client::{Client, Figure};
 use crate::gateway::mm;
-use crate::gateway::status::Status;
 use crate::intake::reader::IntakeError;
 use crate::intake::standing::Teller;
 use crate::route::Route;
@@ -74,7 +73,7 @@ impl Balance {
         }
         let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
         let received = self.client.mm(Figure::Left).await;
-        let Some(balance) = left(&received) else {
+        let mm::Said::Count(balance) = mm::judge(&received) else {
             warn!(
                 account,
                 error = received.error,
@@ -98,11 +97,4 @@ impl Balance {
         }
         Ok(())
     }
-}
-
-/// How many are left, by an answer to `/mm` that came whole.
-fn left(received: &Received) -> Option<u64> {
-    let is_whole = matches!(received.ending, Ending::Announced | Ending::Connection);
-    let figures = mm::parse(&received.body).filter(|_| is_whole)?;
-    figures.count.filter(|_| figures.status == Status::OK)
 }

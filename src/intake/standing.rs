@@ -1,7 +1,7 @@
 //! An account's standing with its gateway, and how what happens to it becomes an event.
 
 use crate::event::{self, Notice, NoticeOf};
-use crate::gateway::client::{Ending, Received};
+use crate::gateway::client::Received;
 use crate::gateway::mm;
 use crate::gateway::status::Status;
 use crate::intake::plan;
@@ -44,7 +44,7 @@ impl Teller<'_> {
 /// row. A gateway whose `/mm` is of another protocol cannot be probed: the next read must tell.
 #[must_use]
 pub fn judge_probe(received: &Received, refusals: u32) -> Standing {
-    if !matches!(received.ending, Ending::Announced | Ending::Connection) {
+    if !received.is_whole() {
         return Standing::Unknown;
     }
     let Some(figures) = mm::parse(&received.body) else { return Standing::Unclear };
@@ -73,6 +73,7 @@ pub fn notice(standing: Standing, refusals: u32, now: UnixMs) -> Option<Notice<'
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::client::Ending;
     use std::time::Duration;
 
     fn check(ending: Ending, body: &str, expected: Standing) {

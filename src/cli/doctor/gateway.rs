@@ -7,8 +7,8 @@ use crate::cli::doctor::finding::Finding;
 use crate::cli::exit::Exit;
 use crate::clock::Clock;
 use crate::config::AccountConfig;
-use crate::gateway::client::{Client, Ending, Figure, Received};
-use crate::gateway::mm;
+use crate::gateway::client::{Client, Figure, Received};
+use crate::gateway::mm::{self, Said};
 use crate::gateway::status::Status;
 use crate::language::Language;
 use crate::time::{UnixMs, format_duration};
@@ -66,18 +66,14 @@ fn left_alone(about: &str, name: &str, status: Status) -> Finding {
 
 /// What the gateway said to the login.
 fn login(about: &str, received: &Received, low: u64) -> Finding {
-    if !matches!(received.ending, Ending::Announced | Ending::Connection) {
-        let why = received.error.as_deref().unwrap_or("no answer");
-        let mend = "see that `base_url` and `proxy` are right and that this machine gets there";
-        return Finding::bad(
+    match mm::judge(received) {
+        Said::Nothing(why) => Finding::bad(
             Exit::Unreachable,
             about,
             format!("the gateway is not reached: {why}"),
-            mend,
-        );
-    }
-    match mm::parse(&received.body) {
-        Some(mm::Figures { status, .. }) if status != Status::OK => {
+            "see that `base_url` and `proxy` are right and that this machine gets there",
+        ),
+        Said::Refused(status) => {
             let exit = if status.refuses_account() || status == Status::LOCKED {
                 Exit::Refused
             } else {
@@ -86,15 +82,15 @@ fn login(about: &str, received: &Received, low: u64) -> Finding {
             let what = format!("the gateway answers {}: {}", status.0, status.meaning());
             Finding::bad(exit, about, what, status.advice(Language::En))
         }
-        Some(mm::Figures { count: Some(count), .. }) if count <= low && low > 0 => Finding::warn(
+        Said::Count(count) if count <= low && low > 0 => Finding::warn(
             about,
             format!("the login is right; {count} messages are left, `balance_low` is {low}"),
             "buy messages before sending ends; reading goes on without",
         ),
-        Some(mm::Figures { count: Some(count), .. }) => {
+        Said::Count(count) => {
             Finding::ok(about, format!("the login is right; {count} messages are left"))
         }
-        _ => {
+        Said::Strange => {
             let http = received.http_status.filter(|status| *status != 200);
             let http = http.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
             Finding::bad(
@@ -135,6 +131,7 @@ fn apart(account: &str, now: UnixMs, gateway: UnixMs) -> Finding {
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::Level;
+    use crate::gateway::client::Ending;
 
     fn check(body: &str, ending: Ending, expected: (Level, &str)) {
         let received = Received {
