@@ -70,6 +70,7 @@ impl App {
         let subscribers = config.subscribers.iter().map(subscriber_spec).collect();
         store.put_configuration(accounts, subscribers, clock.now()).await?;
         store.mend_times(clock.now().unix).await?;
+        store.close_lost_calls(clock.now().unix).await?;
         for account in &config.accounts {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
@@ -119,29 +120,7 @@ impl App {
     ) -> anyhow::Result<()> {
         let heartbeat = Heartbeat::default();
         for config in &self.config.accounts {
-            let reader = self.reader(config)?;
-            let (ticks, stop) = (heartbeat.ticks(), stop.clone());
-            tasks.spawn(format!("account {}", config.name), async move {
-                Ok(reader.run(ticks, stop).await?)
-            });
-        }
-        for config in &self.config.accounts {
-            let balance = Balance::new(self.store.clone(), self.clock.clone(), config)?;
-            if let Some(balance) = balance {
-                let stop = stop.clone();
-                tasks.spawn(format!("balance of {}", config.name), async move {
-                    balance.run(stop).await;
-                    Ok(())
-                });
-            }
-        }
-        for config in &self.config.accounts {
-            let (outbox, stop) = (self.outbox(config)?, stop.clone());
-            tasks.spawn(format!("outbox of {}", config.name), async move {
-                outbox.run(stop.clone()).await;
-                stop.cancelled().await;
-                Ok(())
-            });
+            self.spawn_account(tasks, config, &heartbeat, stop)?;
         }
         for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
             let worker = self.worker(config)?;
@@ -150,11 +129,49 @@ impl App {
                 Ok(worker.run(stop).await?)
             });
         }
-        let (beat_stop, watch_stop, serve_stop) = (stop.clone(), stop.clone(), stop.clone());
+        let (beat_stop, serve_stop) = (stop.clone(), stop.clone());
         tasks.spawn("heartbeat".to_owned(), async move {
             heartbeat.run(beat_stop).await;
             Ok(())
         });
+        self.spawn_upkeep(tasks, stop);
+        let seen = Seen { store: self.store.clone(), metrics: self.metrics.clone() };
+        tasks.spawn("server".to_owned(), async move {
+            Ok(server::serve(listener, seen, serve_stop).await?)
+        });
+        Ok(())
+    }
+
+    /// What is done for one account: its reads, its balance, its answers.
+    fn spawn_account(
+        &self,
+        tasks: &mut Tasks,
+        config: &AccountConfig,
+        heartbeat: &Heartbeat,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let reader = self.reader(config)?;
+        let (ticks, read_stop) = (heartbeat.ticks(), stop.clone());
+        tasks.spawn(format!("account {}", config.name), async move {
+            Ok(reader.run(ticks, read_stop).await?)
+        });
+        if let Some(balance) = Balance::new(self.store.clone(), self.clock.clone(), config)? {
+            let stop = stop.clone();
+            tasks.spawn(format!("balance of {}", config.name), async move {
+                balance.run(stop).await;
+                Ok(())
+            });
+        }
+        let (outbox, stop) = (self.outbox(config)?, stop.clone());
+        tasks.spawn(format!("outbox of {}", config.name), async move {
+            outbox.run(stop).await;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// What keeps the store well.
+    fn spawn_upkeep(&self, tasks: &mut Tasks, stop: &CancellationToken) {
         let (store, clock, upkeep_stop) = (self.store.clone(), self.clock.clone(), stop.clone());
         let configured = account_names(&self.config);
         tasks.spawn("upkeep".to_owned(), async move {
@@ -180,16 +197,11 @@ impl App {
             check_stop.cancelled().await;
             Ok(())
         });
-        let store = self.store.clone();
+        let (store, watch_stop) = (self.store.clone(), stop.clone());
         tasks.spawn("store watch".to_owned(), async move {
             watch_stop.run_until_cancelled(store.watch()).await;
             Ok(())
         });
-        let seen = Seen { store: self.store.clone(), metrics: self.metrics.clone() };
-        tasks.spawn("server".to_owned(), async move {
-            Ok(server::serve(listener, seen, serve_stop).await?)
-        });
-        Ok(())
     }
 
     /// Reads each account once, if its slot is free or soon will be, goes on with replays, delivers
@@ -288,7 +300,8 @@ async fn quick_check(store: &Store) -> Result<(), StoreError> {
     }
 }
 
-/// Sees now and then that nothing waits for a time that only a wrong clock could have set.
+/// Sees now and then that nothing waits for a time that only a wrong clock could have set, or for a
+/// process that has died.
 async fn keep_up(store: Store, clock: Clock, configured: Vec<String>) {
     loop {
         tokio::time::sleep(UPKEEP_INTERVAL).await;
@@ -301,6 +314,11 @@ async fn keep_up(store: Store, clock: Clock, configured: Vec<String>) {
                 warn!(mended, "times far in the future were set to now: the clock was wrong")
             }
             Err(error) => warn!(%error, "cannot look for times that a wrong clock set"),
+        }
+        match store.close_lost_calls(clock.now().unix).await {
+            Ok(0) => {}
+            Ok(lost) => warn!(lost, "messages may have been sent: who sent them has died"),
+            Err(error) => warn!(%error, "cannot look for messages whose sender has died"),
         }
     }
 }

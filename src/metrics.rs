@@ -4,6 +4,7 @@
 //! asked of the store at each look. Labels hold names of the configuration and words of this
 //! program: never a number, a URL or a secret.
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -210,24 +211,14 @@ impl Metrics {
 
 fn register(registry: &mut Registry, gauges: &Gauges) {
     let by_account = |value: fn(&AccountGauges) -> Option<i64>| {
-        let family = Family::<AccountLabels, Gauge>::default();
-        for account in &gauges.accounts {
-            if let Some(value) = value(account) {
-                let labels = AccountLabels { account: account.account.clone() };
-                family.get_or_create(&labels).set(value);
-            }
-        }
-        family
+        let labels = |account: &AccountGauges| AccountLabels { account: account.account.clone() };
+        family(gauges.accounts.iter().map(|account| (labels(account), value(account))))
     };
     let by_subscriber = |value: fn(&SubscriberGauges) -> Option<i64>| {
-        let family = Family::<SubscriberLabels, Gauge>::default();
-        for subscriber in &gauges.subscribers {
-            if let Some(value) = value(subscriber) {
-                let labels = SubscriberLabels { subscriber: subscriber.subscriber.clone() };
-                family.get_or_create(&labels).set(value);
-            }
-        }
-        family
+        let labels = |subscriber: &SubscriberGauges| SubscriberLabels {
+            subscriber: subscriber.subscriber.clone(),
+        };
+        family(gauges.subscribers.iter().map(|subscriber| (labels(subscriber), value(subscriber))))
     };
     registry.register_with_unit(
         "last_good_read_timestamp",
@@ -250,18 +241,17 @@ fn register(registry: &mut Registry, gauges: &Gauges) {
         "Messages left when the gateway was last asked",
         by_account(|account| account.balance),
     );
-    let deliveries = Family::<DeliveryLabels, Gauge>::default();
-    for subscriber in &gauges.subscribers {
+    let deliveries = gauges.subscribers.iter().flat_map(|subscriber| {
+        let name = &subscriber.subscriber;
         let counts = [
             ("waiting", subscriber.waiting),
             ("held", subscriber.held),
             ("failed", subscriber.failed),
         ];
-        for (state, count) in counts {
-            let labels = DeliveryLabels { subscriber: subscriber.subscriber.clone(), state };
-            deliveries.get_or_create(&labels).set(count);
-        }
-    }
+        counts
+            .map(|(state, count)| (DeliveryLabels { subscriber: name.clone(), state }, Some(count)))
+    });
+    let deliveries = family(deliveries);
     registry.register("deliveries", "Deliveries that are not done", deliveries);
     registry.register_with_unit(
         "oldest_delivery_timestamp",
@@ -277,6 +267,20 @@ fn register(registry: &mut Registry, gauges: &Gauges) {
     let size = Gauge::<i64>::default();
     size.set(gauges.store_bytes);
     registry.register_with_unit("store_size", "The store's size on disk", Unit::Bytes, size);
+}
+
+/// A gauge for each that has a value.
+fn family<Labels>(values: impl Iterator<Item = (Labels, Option<i64>)>) -> Family<Labels, Gauge>
+where
+    Labels: Clone + Eq + Hash,
+{
+    let family = Family::<Labels, Gauge>::default();
+    for (labels, value) in values {
+        if let Some(value) = value {
+            family.get_or_create(&labels).set(value);
+        }
+    }
+    family
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::store::message::WaitingMessage;
 
 /// How long a gateway that cannot be reached, or takes nothing now, is left alone.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
-/// How soon is looked for lost calls where nothing else happens.
+/// The longest rest where nothing changes in the store.
 const REST: Duration = Duration::from_mins(1);
 /// Wait before a store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -93,7 +93,6 @@ impl Outbox {
     /// none waits.
     async fn step(&self) -> Result<Option<Duration>, StoreError> {
         let now = self.clock.now().unix;
-        self.store.close_lost_calls(now).await?;
         let Some(waiting) = self.store.waiting_answer(&self.account).await? else {
             return Ok(None);
         };

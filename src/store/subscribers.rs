@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::store::Store;
 use crate::store::attempt::Disabled;
 use crate::store::by_hand::AttemptRow;
-use crate::store::delivery::Claim;
+use crate::store::delivery::{Claim, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::subscribers;
 use crate::time::UnixMs;
@@ -60,6 +60,23 @@ pub struct TestOf {
     pub now: UnixMs,
     /// Until when its delivery is the caller's alone.
     pub lease_end: UnixMs,
+}
+
+impl TestOf {
+    /// The claim under which it is sent, of a delivery that has no number yet.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim {
+            delivery: 0,
+            lease: 1,
+            event_id: self.event_id.clone(),
+            body: self.body.clone().into(),
+            trigger: Trigger::Test,
+            created: self.now,
+            attempt: 1,
+            alone: false,
+        }
+    }
 }
 
 /// How a subscriber was renamed.

@@ -2,6 +2,7 @@
 
 mod known;
 mod list;
+mod one;
 mod remove;
 mod rename;
 mod secret;
@@ -34,13 +35,17 @@ enum Command {
     /// List all of them, with what waits for each
     List(list::Arguments),
     /// Show one: its configuration without secrets, how it does, its last attempts
-    Show(show::Arguments),
+    #[command(after_help = show::AFTER_HELP)]
+    Show(one::Arguments),
     /// Send one marked test message the real way, and show the answer
-    Test(test::Arguments),
+    #[command(after_help = test::AFTER_HELP)]
+    Test(one::Arguments),
     /// Let one take deliveries again
-    Enable(switch::Arguments),
+    #[command(after_help = switch::AFTER_HELP)]
+    Enable(one::Arguments),
     /// Let one take nothing until it is enabled; its deliveries wait
-    Disable(switch::Arguments),
+    #[command(after_help = switch::AFTER_HELP)]
+    Disable(one::Arguments),
     /// Give one another name, with all its deliveries
     Rename(rename::Arguments),
     /// Remove one that is in the configuration no more, and cancel what waits for it

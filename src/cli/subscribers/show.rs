@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known::{self, Known};
 use crate::cli::subscribers::list;
+use crate::cli::subscribers::one::Arguments;
 use crate::cli::table::{Align, Table};
 use crate::cli::{attempt, facts, load, output};
 use crate::clock::Clock;
@@ -22,21 +22,7 @@ use crate::time::UnixMs;
 /// How many of the last attempts are shown.
 const ATTEMPTS_SHOWN: usize = 10;
 
-/// Arguments of `subscribers show`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
-pub(super) struct Arguments {
-    /// The subscriber
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    language: Spoken,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-const AFTER_HELP: &str = "\
+pub(super) const AFTER_HELP: &str = "\
 Examples:
   replyd subscribers show crm
   replyd subscribers show crm --json | jq .attempts

@@ -5,29 +5,15 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known;
+use crate::cli::subscribers::one::Arguments;
 use crate::cli::table::visible;
 use crate::cli::{load, output};
 use crate::clock::Clock;
 use crate::delivery::waiting::Readiness;
 use crate::store::{OpenMode, Store};
 
-/// Arguments of both.
-#[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
-pub(super) struct Arguments {
-    /// The subscriber
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    language: Spoken,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-const AFTER_HELP: &str = "\
+pub(super) const AFTER_HELP: &str = "\
 A running service heeds it within a second, and it outlives restarts. What comes for a disabled
 subscriber waits, and goes out in order when it is enabled; the time to be given up counts from then.
 `enabled = false` in the configuration can be changed there only: then `enable` exits with 1.

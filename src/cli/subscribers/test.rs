@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::spoken::Spoken;
 use crate::cli::subscribers::known;
+use crate::cli::subscribers::one::Arguments;
 use crate::cli::{attempt, load, output};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, SubscriberConfig};
@@ -15,7 +15,6 @@ use crate::delivery::sender::Sender;
 use crate::delivery::waiting::Readiness;
 use crate::event;
 use crate::store::attempt::Next;
-use crate::store::delivery::{Claim, Trigger};
 use crate::store::error::StoreError;
 use crate::store::subscribers::TestOf;
 use crate::store::{OpenMode, Store};
@@ -23,21 +22,7 @@ use crate::store::{OpenMode, Store};
 /// What the delivery is this command's alone beyond its attempt's timeout: time to record it.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
-/// Arguments of `subscribers test`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
-pub(super) struct Arguments {
-    /// The subscriber
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    language: Spoken,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-const AFTER_HELP: &str = "\
+pub(super) const AFTER_HELP: &str = "\
 The message is signed and sent as any reply, once, also to a disabled subscriber. It can be told
 from a reply by its type `subscriber.test`, its id evt_…, the header `replyd-trigger: test`, the
 number 10000000000 and its text, which says that it is a test. It is recorded as a delivery.
@@ -64,7 +49,7 @@ pub(super) async fn test(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         Some(store) => store.begin_test(of.clone()).await?.map(|claim| (store, claim)),
         None => None,
     };
-    let claim = recorded.as_ref().map_or_else(|| unrecorded(&of), |(_, claim)| claim.clone());
+    let claim = recorded.as_ref().map_or_else(|| of.claim(), |(_, claim)| claim.clone());
     let mut attempts = sender.attempt(std::slice::from_ref(&claim)).await;
     let attempt = attempts.pop().ok_or_else(|| anyhow::anyhow!("nothing was attempted"))?;
     let is_delivered = attempt.next == Next::Delivered;
@@ -138,18 +123,4 @@ fn test_of(
         now,
         lease_end: now.after(subscriber.timeout + LEASE_MARGIN),
     })
-}
-
-/// What is sent where nothing can be recorded.
-fn unrecorded(of: &TestOf) -> Claim {
-    Claim {
-        delivery: 0,
-        lease: 0,
-        event_id: of.event_id.clone(),
-        body: of.body.clone().into(),
-        trigger: Trigger::Test,
-        created: of.now,
-        attempt: 1,
-        alone: false,
-    }
 }

@@ -80,6 +80,26 @@ pub fn unreadable(product: &'static str, answer: Answer<'_>) -> Verdict {
     Refused { product, code: "", message: &text }.verdict(Refusal::Unreadable, Wish::None)
 }
 
+/// An answer with a code of which `0` alone is a success, also where its status is one. `codes` are
+/// the members in which the code may stand; what any other code means is the product's.
+#[must_use]
+pub fn coded(
+    product: &'static str,
+    answer: Answer<'_>,
+    codes: &[&str],
+    message: &str,
+    meaning: impl FnOnce(Refused<'_>) -> Verdict,
+) -> Verdict {
+    let Some(body) = object(answer) else { return unreadable(product, answer) };
+    let code = codes.iter().map(|key| text(&body, key)).find(|code| !code.is_empty());
+    let (code, message) = (code.unwrap_or_default(), text(&body, message));
+    match code.as_str() {
+        "0" if (200..300).contains(&answer.status) => delivered(),
+        "" | "0" => unreadable(product, answer),
+        _ => meaning(Refused { product, code: &code, message: &message }),
+    }
+}
+
 /// A failure of which only the status is known.
 #[must_use]
 pub fn by_status(answer: Answer<'_>) -> Verdict {

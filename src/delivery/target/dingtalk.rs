@@ -16,7 +16,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::config::{FormatFacts, RateLimit};
-use crate::delivery::target::answer::{self, Refused};
+use crate::delivery::target::answer;
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
     Answer, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
@@ -66,19 +66,14 @@ fn signature(now_ms: i64, secret: &str) -> String {
 }
 
 fn judge(answer: Answer<'_>) -> Verdict {
-    let Some(body) = answer::object(answer) else { return answer::unreadable(WORD, answer) };
-    let (code, message) = (answer::text(&body, "errcode"), answer::text(&body, "errmsg"));
-    let refused = Refused { product: WORD, code: &code, message: &message };
-    match code.as_str() {
-        "0" if (200..300).contains(&answer.status) => answer::delivered(),
-        "" | "0" => answer::unreadable(WORD, answer),
+    answer::coded(WORD, answer, &["errcode"], "errmsg", |refused| match refused.code {
         "130101" | "410100" => refused.throttled(Some(BLOCKED)),
         "310000" | "460101" | "101002" | "400105" | "40035" | "430101" | "430102" | "430103"
         | "430104" => refused.for_good(),
         // The token is none, the robot is off or gone, the group is.
         "300001" | "400101" | "400102" | "400106" | "400013" => refused.gone(),
         _ => refused.busy(),
-    }
+    })
 }
 
 fn advice(code: &str) -> Option<[&'static str; 2]> {

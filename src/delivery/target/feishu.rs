@@ -15,7 +15,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::config::{FormatFacts, RateLimit};
-use crate::delivery::target::answer::{self, Refused};
+use crate::delivery::target::answer;
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
     Answer, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
@@ -63,21 +63,14 @@ fn signature(seconds: i64, secret: &str) -> String {
 }
 
 fn judge(answer: Answer<'_>) -> Verdict {
-    let Some(body) = answer::object(answer) else { return answer::unreadable(WORD, answer) };
-    let (code, old) = (answer::text(&body, "code"), answer::text(&body, "StatusCode"));
-    let code = if code.is_empty() { old } else { code };
-    let message = answer::text(&body, "msg");
-    let refused = Refused { product: WORD, code: &code, message: &message };
-    match code.as_str() {
-        "0" if (200..300).contains(&answer.status) => answer::delivered(),
-        "" | "0" => answer::unreadable(WORD, answer),
+    answer::coded(WORD, answer, &["code", "StatusCode"], "msg", |refused| match refused.code {
         // Jitter is added to the wait where none is asked for.
         "11232" => refused.throttled(answer.retry_after),
         "19021" | "19022" | "19024" | "9499" | "19002" | "11246" => refused.for_good(),
         "19001" => refused.gone(),
         _ if answer.status == 429 => refused.throttled(answer.retry_after),
         _ => refused.busy(),
-    }
+    })
 }
 
 fn advice(code: &str) -> Option<[&'static str; 2]> {

@@ -9,7 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::config::{FormatFacts, RateLimit};
-use crate::delivery::target::answer::{self, Refused};
+use crate::delivery::target::answer;
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
     Answer, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
@@ -45,17 +45,12 @@ fn request(message: &Message, to: Recipient<'_>) -> Request {
 }
 
 fn judge(answer: Answer<'_>) -> Verdict {
-    let Some(body) = answer::object(answer) else { return answer::unreadable(WORD, answer) };
-    let (code, message) = (answer::text(&body, "errcode"), answer::text(&body, "errmsg"));
-    let refused = Refused { product: WORD, code: &code, message: &message };
-    match code.as_str() {
-        "0" if (200..300).contains(&answer.status) => answer::delivered(),
-        "" | "0" => answer::unreadable(WORD, answer),
+    answer::coded(WORD, answer, &["errcode"], "errmsg", |refused| match refused.code {
         "45009" | "45033" => refused.throttled(Some(PAUSE)),
         "40008" | "40058" | "44004" | "45002" => refused.for_good(),
         "93000" => refused.gone(),
         _ => refused.busy(),
-    }
+    })
 }
 
 fn advice(code: &str) -> Option<[&'static str; 2]> {

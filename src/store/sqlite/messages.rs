@@ -167,14 +167,6 @@ pub(crate) fn withhold(
     Ok(())
 }
 
-pub(crate) fn has_lost_calls(connection: &Connection, now: UnixMs) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM message_call INDEXED BY message_call_open
-         WHERE state IN ('waiting', 'sending') AND state = 'sending' AND (started_ms < ?2 OR started_ms > ?1)",
-    )?;
-    Ok(statement.exists([now.0, now.before(CALL_LOST).0])?)
-}
-
 pub(crate) fn close_lost_calls(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
     let closed = connection
         .prepare_cached(

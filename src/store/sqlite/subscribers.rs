@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::attempt::Disabled;
 use crate::store::by_hand::AttemptRow;
-use crate::store::delivery::{Claim, Trigger};
+use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::store::sqlite::by_hand::{ATTEMPT_COLUMNS, attempt_row};
 use crate::store::sqlite::reads::named;
@@ -154,16 +154,7 @@ pub(crate) fn begin_test(
         .prepare_cached("INSERT INTO event (id, type, body) VALUES (?1, ?2, ?3)")?
         .execute(params![of.event_id, of.event_type, of.body])?;
     let event = connection.last_insert_rowid();
-    let claim = Claim {
-        delivery: 0,
-        lease: 1,
-        event_id: of.event_id.clone(),
-        body: of.body.clone().into(),
-        trigger: Trigger::Test,
-        created: of.now,
-        attempt: 1,
-        alone: false,
-    };
+    let claim = of.claim();
     connection
         .prepare_cached(
             "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, attempts, lease)
