@@ -3,11 +3,13 @@
 //! This is the one place that knows every room. A task that ends before it is told to takes the
 //! service down with it, loudly: half a service would lose replies in silence.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -43,7 +45,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// A service that is built and not yet running.
 pub struct App {
-    config: Config,
+    config: Arc<Config>,
+    /// What the server sees of the configuration.
+    watched: watch::Sender<Arc<Config>>,
     clock: Clock,
     store: Store,
     metrics: Metrics,
@@ -75,7 +79,9 @@ impl App {
             store.anchor_slot(&account.name, clock.now()).await?;
         }
         take_in_of_former_accounts(&account_names(&config), &clock, &store).await?;
-        Ok(Self { config, clock, store, metrics: Metrics::default() })
+        let config = Arc::new(config);
+        let watched = watch::Sender::new(Arc::clone(&config));
+        Ok(Self { config, watched, clock, store, metrics: Metrics::default() })
     }
 
     /// The service's store.
@@ -135,7 +141,12 @@ impl App {
             Ok(())
         });
         self.spawn_upkeep(tasks, stop);
-        let seen = Seen { store: self.store.clone(), metrics: self.metrics.clone() };
+        let seen = Seen {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            config: self.watched.subscribe(),
+        };
         tasks.spawn("server".to_owned(), async move {
             Ok(server::serve(listener, seen, serve_stop).await?)
         });

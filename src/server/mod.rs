@@ -5,12 +5,16 @@ mod metrics;
 
 use std::future::IntoFuture;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -22,8 +26,12 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 pub struct Seen {
     /// Its store.
     pub store: Store,
+    /// Its clock.
+    pub clock: Clock,
     /// What it counts.
     pub metrics: Metrics,
+    /// Its configuration, which a reload replaces.
+    pub config: watch::Receiver<Arc<Config>>,
 }
 
 /// Serves until told to stop.
