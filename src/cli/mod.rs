@@ -15,6 +15,7 @@ mod doctor;
 mod exit;
 mod facts;
 mod given;
+mod health;
 mod init;
 mod listen;
 mod man;
@@ -96,6 +97,8 @@ enum Command {
     Check(check::Arguments),
     /// Find what is wrong, and say how to mend it; reads no reply and sends none
     Doctor(doctor::Arguments),
+    /// Ask the running service whether it lives and is ready
+    Health(health::Arguments),
     /// Read each account's replies once, now, if its slot is free
     Poll(poll::Arguments),
     /// Deliver the replies of an hour, or of several, again; list and cancel such jobs
@@ -145,6 +148,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Init(arguments) => init::init(&config, &arguments).await,
         Command::Check(arguments) => check::check(&config, &arguments),
         Command::Doctor(arguments) => doctor::doctor(&config, &arguments).await,
+        Command::Health(arguments) => health::health(&config, &arguments).await,
         Command::Poll(arguments) => poll::poll(&config, &arguments).await,
         Command::Replay(arguments) => replay::replay(&config, &arguments).await,
         Command::Replies(arguments) => replies::replies(&config, &arguments).await,

@@ -87,6 +87,10 @@ fn arguments_say_what_is_set() {
     check(&["--url", "http://localhost:8000/a"], &["allow_private = true"]);
     check(&["--listen", "127.0.0.1:0"], &[r#"listen = "127.0.0.1:0""#]);
     check(
+        &["--store", "/var/lib/replyd/replyd.db"],
+        &[r#"url = "sqlite:/var/lib/replyd/replyd.db""#],
+    );
+    check(
         &["--sim"],
         &[
             r#"base_url = "http://127.0.0.1:8481""#,

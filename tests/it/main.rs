@@ -27,6 +27,7 @@ mod examples;
 mod flaky;
 mod forty;
 mod habits;
+mod health;
 mod help;
 mod hostile;
 mod init;

@@ -48,6 +48,8 @@ pub(super) struct Chosen {
     pub(super) min_interval: Option<&'static str>,
     pub(super) url: String,
     pub(super) listen: Option<SocketAddr>,
+    /// The store's file, where it is not the usual one.
+    pub(super) store: Option<String>,
 }
 
 impl Chosen {
@@ -79,6 +81,9 @@ impl Chosen {
         }
         if let Some(listen) = self.listen {
             set.push((("[server]", "listen"), quoted(&listen.to_string())));
+        }
+        if let Some(store) = &self.store {
+            set.push((("[store]", "url"), quoted(&format!("sqlite:{store}"))));
         }
         filled(EXAMPLE, &set)
     }

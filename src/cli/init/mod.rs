@@ -70,6 +70,9 @@ pub(super) struct Arguments {
     /// Where the service tells whether it lives [default: 127.0.0.1:8480]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// The file of the store [default: replyd.db beside the configuration]
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
     #[command(flatten)]
     spoken: Spoken,
 }
@@ -84,6 +87,7 @@ Examples:
   replyd init --sim                               for the gateway that `replyd sim` is
   replyd init --yes --uid 9999 --url https://crm.example.com/hooks/sms
   replyd --config other.toml init --uid 9999 --password-file main.password --number 1068112227282
+  replyd --config /etc/replyd/config.toml init --store /var/lib/replyd/replyd.db
 
 Exit codes: 0 written, 1 nothing was written, 2 usage, 66 no such folder, 78 it is there already.";
 
@@ -136,6 +140,7 @@ fn usual(arguments: &Arguments, folder: &Path) -> Result<Chosen, Failure> {
         min_interval: arguments.sim.then_some(sim::MIN_INTERVAL),
         url: given(&arguments.url, URL, URL),
         listen: arguments.listen,
+        store: arguments.store.as_deref().map(|file| beside(file, folder)).transpose()?,
     })
 }
 
