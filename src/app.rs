@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::app::replays::Replays;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, SubscriberConfig};
+use crate::delivery::takeover::Takeover;
 use crate::delivery::worker::Worker;
 use crate::intake::balance::Balance;
 use crate::intake::reader::{ReadResult, Reader};
@@ -135,6 +136,13 @@ impl App {
                 Ok(worker.run(stop).await?)
             });
         }
+        for takeover in self.takeovers() {
+            let stop = stop.clone();
+            tasks.spawn(format!("fallback of {}", takeover.subscriber()), async move {
+                takeover.run(stop.clone()).await;
+                Ok(())
+            });
+        }
         let (beat_stop, serve_stop) = (stop.clone(), stop.clone());
         tasks.spawn("heartbeat".to_owned(), async move {
             heartbeat.run(beat_stop).await;
@@ -236,10 +244,7 @@ impl App {
             }
         }
         Replays::new(self.store.clone(), self.clock.clone()).finish(stop).await?;
-        for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
-            let worker = self.worker(config)?;
-            once.attempts_failed += worker.run_once(stop).await?;
-        }
+        once.attempts_failed += self.deliver_once(stop).await?;
         for config in &self.config.accounts {
             self.outbox(config)?.run_once(stop).await?;
         }
@@ -247,6 +252,37 @@ impl App {
         stop.run_until_cancelled(looking).await;
         self.store.close().await;
         Ok(once)
+    }
+
+    /// Delivers what is due, and then what fallbacks took over from those that are down. Says how
+    /// many attempts failed.
+    async fn deliver_once(&self, stop: &CancellationToken) -> anyhow::Result<usize> {
+        let mut failed = 0;
+        // One more than the longest chain, which is of all.
+        for _ in 0..=self.config.subscribers.len() {
+            for config in self.config.subscribers.iter().filter(|subscriber| subscriber.enabled) {
+                failed += self.worker(config)?.run_once(stop).await?;
+            }
+            let mut taken_over = 0;
+            for takeover in self.takeovers() {
+                taken_over += takeover.finish(stop).await?;
+            }
+            if taken_over == 0 || stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(failed)
+    }
+
+    /// What takes over from each subscriber that has a fallback, also from one that is switched off.
+    fn takeovers(&self) -> Vec<Takeover> {
+        let subscribers = self.config.subscribers.iter();
+        let takeover = |subscriber: &SubscriberConfig| {
+            let chain = self.config.fallbacks_of(&subscriber.name);
+            let seen = (self.store.clone(), self.clock.clone(), self.metrics.clone());
+            (!chain.is_empty()).then(|| Takeover::new(seen, subscriber.name.clone(), chain))
+        };
+        subscribers.filter_map(takeover).collect()
     }
 
     fn reader(&self, config: &AccountConfig) -> anyhow::Result<Reader> {

@@ -58,6 +58,12 @@ struct DeliveryLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FallbackLabels {
+    subscriber: String,
+    fallback: String,
+}
+
 /// The counts of a process. Clones count together.
 #[derive(Clone)]
 pub struct Metrics {
@@ -66,6 +72,7 @@ pub struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     attempt_seconds: Family<SubscriberLabels, Histogram, fn() -> Histogram>,
     delivery_seconds: Family<SubscriberLabels, Histogram, fn() -> Histogram>,
+    taken_over: Family<FallbackLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -76,6 +83,7 @@ impl Default for Metrics {
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(|| Histogram::new(ATTEMPT_SECONDS)),
             delivery_seconds: Family::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS)),
+            taken_over: Family::default(),
         }
     }
 }
@@ -176,6 +184,13 @@ impl Metrics {
         }
     }
 
+    /// Counts deliveries that a subscriber's fallback took over.
+    pub fn taken_over(&self, subscriber: &str, fallback: &str, deliveries: usize) {
+        let (subscriber, fallback) = (subscriber.to_owned(), fallback.to_owned());
+        let labels = FallbackLabels { subscriber, fallback };
+        self.taken_over.get_or_create(&labels).inc_by(deliveries as u64);
+    }
+
     /// The text for Prometheus: what was counted, and where things stand.
     #[must_use]
     pub fn render(&self, gauges: &Gauges) -> String {
@@ -194,6 +209,11 @@ impl Metrics {
         registry.register("reads", "Reads of the gateway that were taken in", self.reads.clone());
         registry.register("records", "Records of the gateway's answers", self.records.clone());
         registry.register("attempts", "Attempts to deliver", self.attempts.clone());
+        registry.register(
+            "taken_over_deliveries",
+            "Deliveries that a subscriber's fallback took over",
+            self.taken_over.clone(),
+        );
         registry.register_with_unit(
             "attempt_duration",
             "How long attempts took",
@@ -306,6 +326,7 @@ mod tests {
             took: Duration::from_millis(7),
             delivered_after: Some(Duration::from_millis(70)),
         });
+        metrics.taken_over("crm", "duty", 3);
         let account = AccountGauges {
             account: "main".to_owned(),
             last_good_read: Some(1_795_665_600),
@@ -326,6 +347,7 @@ mod tests {
             r#"replyd_reads_total{account="main",kind="plain",outcome="proven"} 2"#,
             r#"replyd_records_total{account="main",outcome="new"} 6"#,
             r#"replyd_attempts_total{subscriber="crm",outcome="delivered"} 1"#,
+            r#"replyd_taken_over_deliveries_total{subscriber="crm",fallback="duty"} 3"#,
             r#"replyd_attempt_duration_seconds_bucket{le="0.005",subscriber="crm"} 0"#,
             r#"replyd_attempt_duration_seconds_bucket{le="0.01",subscriber="crm"} 1"#,
             r#"replyd_delivery_duration_seconds_count{subscriber="crm"} 1"#,

@@ -65,6 +65,7 @@ const PURE: &[&str] = &[
     "delivery/notices.rs",
     "delivery/retry.rs",
     "delivery/explain.rs",
+    "delivery/fallback.rs",
     "delivery/diagnosis/",
     "delivery/pace.rs",
     "delivery/standing.rs",

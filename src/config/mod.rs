@@ -35,6 +35,7 @@ mod account;
 mod address;
 mod cron;
 mod error;
+mod fallback;
 mod filter;
 mod format;
 mod headers;
@@ -139,6 +140,12 @@ impl LogLevel {
 }
 
 impl Config {
+    /// A subscriber's fallback, that one's own, and so on.
+    #[must_use]
+    pub fn fallbacks_of(&self, subscriber: &str) -> Vec<String> {
+        fallback::chain(&self.subscribers, subscriber)
+    }
+
     /// Reads and checks a file of at most 1 MiB. `formats` are those beside the webhook.
     ///
     /// # Errors

@@ -158,6 +158,14 @@ impl<'r, 'd> Section<'r, 'd> {
         result.map_err(|fault| self.report.fault(fault)).ok()
     }
 
+    /// Where a key stands, to report something of it when more is known; none where it is not there.
+    /// Does not count as asking for it.
+    pub(super) fn place(&self, key: &str) -> Option<Fault> {
+        let value = self.table?.get(key)?;
+        let key = format!("{}{key}", self.prefix);
+        Some(Fault { at: value.span().start, key, message: String::new() })
+    }
+
     /// Reports that a key is not there.
     pub(super) fn missing(&mut self, key: &str, message: &str) {
         let key = format!("{}{key}", self.prefix);

@@ -58,6 +58,7 @@ impl SubscriberConfig {
                 self.rate_limit.map_or_else(|| "none".to_owned(), |rate| rate.to_string()),
             ),
             ("order", self.order.as_str().to_owned()),
+            ("fallback", self.fallback.clone().unwrap_or_else(|| "none".to_owned())),
             (
                 "quiet_hours",
                 self.quiet_hours.map_or_else(|| "none".to_owned(), |hours| hours.to_string()),

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::account::AccountConfig;
 use super::address::is_inside;
+use super::fallback::Fallbacks;
 use super::format::{Format, Formats};
 use super::names::{self, Names};
 use super::product::{self, ProductConfig};
@@ -36,7 +37,8 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// More secrets at once than any rotation needs; each is a signature on every request.
 const SECRETS: RangeInclusive<usize> = 1..=5;
-const EVENTS: RangeInclusive<usize> = 1..=EventType::WORDS.len();
+/// None at all is for one that only takes over from others.
+const EVENTS: RangeInclusive<usize> = 0..=EventType::WORDS.len();
 const RETRIES: RangeInclusive<usize> = 1..=20;
 const ACCOUNTS_MAX: usize = 1000;
 const YEAR: Duration = Duration::from_hours(365 * 24);
@@ -88,7 +90,7 @@ pub struct SubscriberConfig {
     pub product: ProductConfig,
     /// The accounts whose replies it gets; none named means all.
     pub accounts: Vec<String>,
-    /// The events that it gets; at least one.
+    /// The events that it gets; none where it only takes over from others.
     pub events: Vec<EventType>,
     /// `match`: which replies it gets, by what is in them.
     pub filter: Filter,
@@ -110,6 +112,8 @@ pub struct SubscriberConfig {
     pub rate_limit: Option<RateLimit>,
     /// In which order one person's replies go out.
     pub order: Order,
+    /// The subscriber that takes over while this one is down.
+    pub fallback: Option<String>,
     /// When of every day it is not sent to: what is due then goes out afterwards.
     pub quiet_hours: Option<QuietHours>,
     /// Further headers by lower-case name; values are printable ASCII.
@@ -149,6 +153,7 @@ impl fmt::Debug for SubscriberConfig {
             .field("concurrency", &self.concurrency)
             .field("rate_limit", &self.rate_limit)
             .field("order", &self.order)
+            .field("fallback", &self.fallback)
             .field("quiet_hours", &self.quiet_hours)
             .field("headers", &headers)
             .field("proxy", &self.proxy.as_ref().map(urls::shown))
@@ -167,27 +172,30 @@ pub(super) fn read_all(
     (accounts, account_names): (&[AccountConfig], &Names),
     (vault, formats): (&Vault<'_>, &Formats),
 ) -> Vec<SubscriberConfig> {
-    let mut names = Names::default();
-    let tables = top.tables("subscriber");
-    let read = |(number, table)| {
+    let (mut names, mut fallbacks) = (Names::default(), Fallbacks::default());
+    let mut subscribers = Vec::new();
+    for (number, table) in top.tables("subscriber").into_iter().flatten().enumerate() {
         let mut section = top.item(KIND, number, table);
-        let subscriber = read(&mut section, &mut names, account_names, (vault, formats));
+        let known = (&mut names, &mut fallbacks);
+        let subscriber = read(&mut section, known, account_names, (vault, formats));
         if let Some(subscriber) = &subscriber {
             extension_is_possible(&mut section, subscriber, accounts);
         }
         section.finish();
-        subscriber
-    };
-    tables.into_iter().flatten().enumerate().filter_map(read).collect()
+        subscribers.extend(subscriber);
+    }
+    fallbacks.vet(top, &names, &subscribers);
+    subscribers
 }
 
 fn read(
     section: &mut Section<'_, '_>,
-    names: &mut Names,
+    (names, fallbacks): (&mut Names, &mut Fallbacks),
     accounts: &Names,
     (vault, formats): (&Vault<'_>, &Formats),
 ) -> Option<SubscriberConfig> {
     let name = names.read(section);
+    let fallback = fallbacks.read(section, name.as_deref().unwrap_or_default());
     let allow_private = section.flag("allow_private", false);
     let allow_http = section.flag("allow_http", false);
     let reach = Reach { inside: allow_private, plain: allow_http || allow_private };
@@ -259,6 +267,7 @@ fn read(
         disable_after,
         timeout,
         order,
+        fallback,
         headers,
         proxy,
         enabled,

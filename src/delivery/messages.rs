@@ -53,7 +53,7 @@ impl Shape {
     /// Puts claims into at most so many messages, by the time of their replies.
     #[must_use]
     pub fn plan(&self, claims: &[Claim], messages_max: usize) -> Plan {
-        let events: Vec<Event> = claims.iter().map(|claim| Event::read(&claim.body)).collect();
+        let events: Vec<Event> = claims.iter().map(Event::of).collect();
         let mut order: Vec<(usize, &Event, bool)> = claims
             .iter()
             .zip(&events)
@@ -86,7 +86,7 @@ impl Shape {
     /// The message that brings these.
     #[must_use]
     pub fn message(&self, claims: &[Claim]) -> Message {
-        let events: Vec<Event> = claims.iter().map(|claim| Event::read(&claim.body)).collect();
+        let events: Vec<Event> = claims.iter().map(Event::of).collect();
         match events.as_slice() {
             [event] => text::message(event, self.teller()),
             events => {

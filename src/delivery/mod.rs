@@ -2,14 +2,15 @@
 //!
 //! What is due stands in the store; a worker per subscriber claims it, signs the stored bytes
 //! anew, sends, and records the attempt and what follows from it. The pure files decide
-//! ([`sign`], [`retry`], [`pace`], [`standing`], [`target`], [`messages`], [`notices`]); [`guard`] says which
-//! addresses may be reached, `channel` is the way to them, [`sender`] makes one attempt, and
-//! [`worker`] carries out. Nothing here knows of gateways.
+//! ([`sign`], [`retry`], [`pace`], [`standing`], [`fallback`], [`target`], [`messages`], [`notices`]);
+//! [`guard`] says which addresses may be reached, `channel` is the way to them, [`sender`] makes one
+//! attempt, and [`worker`] and [`takeover`] carry out. Nothing here knows of gateways.
 
 pub mod channel;
 mod desk;
 pub mod diagnosis;
 pub mod explain;
+pub mod fallback;
 pub mod guard;
 pub mod messages;
 pub mod notices;
@@ -18,6 +19,7 @@ pub mod retry;
 pub mod sender;
 pub mod sign;
 pub mod standing;
+pub mod takeover;
 pub mod target;
 pub mod waiting;
 pub mod worker;

@@ -19,6 +19,9 @@ const ALONE: Duration = Duration::from_secs(1);
 const ALONE_MAX: Duration = Duration::from_mins(1);
 /// The most that jitter adds to it.
 const JITTER: f64 = 0.2;
+/// How far apart attempts have begun, all of which failed, where a receiver is in an outage: longer
+/// than it takes to start anew.
+const OUTAGE: Duration = Duration::from_mins(1);
 /// The so-manieth part of a rate limit may go out at once.
 const AT_ONCE_PART: i64 = 20;
 /// Each one takes so much longer, as a part, than the limit wants: on the way requests come closer.
@@ -60,6 +63,10 @@ pub struct Pace {
     imposed_ms: i64,
     /// How many may be under way while it starts slowly; 0 when it does not.
     window: u32,
+    /// When the first attempt and the last one began of those that failed because it is down; 0
+    /// after any that did not.
+    down_since_ms: i64,
+    down_until_ms: i64,
     /// Until when the rate limit is used up, in microseconds of the Unix epoch, and that of replays.
     used_until_us: i64,
     replays_used_until_us: i64,
@@ -84,8 +91,23 @@ impl Pace {
         UnixMs(self.not_before_ms)
     }
 
+    /// Whether it has been down for longer than a hiccup: for that long nothing but failures, of
+    /// attempts and not only of one.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        let outage_ms = i64::try_from(OUTAGE.as_millis()).unwrap_or(i64::MAX);
+        self.down_since_ms != 0 && self.down_until_ms - self.down_since_ms >= outage_ms
+    }
+
     /// Takes in what an attempt that began then says of the receiver.
     pub fn learn(&mut self, sign: Sign, began: UnixMs, now: UnixMs, dice: f64, concurrency: usize) {
+        if sign != Sign::Down {
+            (self.down_since_ms, self.down_until_ms) = (0, 0);
+        } else if self.down_since_ms == 0 {
+            (self.down_since_ms, self.down_until_ms) = (began.0, began.0);
+        } else {
+            self.down_until_ms = self.down_until_ms.max(began.0);
+        }
         match sign {
             Sign::Well => {
                 self.streak = 0;

@@ -231,6 +231,8 @@ mod tests {
                 created: UnixMs(0),
                 due,
                 told: Told::default(),
+                stands_in_for: None,
+                taken_over_by: None,
             },
             released: None,
             behind: None,

@@ -1,49 +1,9 @@
 //! An event told again as a new one.
 
-use std::fmt;
+use serde_json::value::to_raw_value;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
-
+use super::object::Object;
 use crate::reply::ReplyId;
-
-/// An object as it stands: its keys in their order, and the bytes of each value.
-struct Object(Vec<(String, Box<RawValue>)>);
-
-impl Object {
-    fn value(&mut self, key: &str) -> Option<&mut Box<RawValue>> {
-        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut keys = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    keys.push(entry);
-                }
-                Ok(Object(keys))
-            }
-        }
-        deserializer.deserialize_map(Keys)
-    }
-}
-
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
 
 /// A reply's body as it was rendered once, whole or masked, under another id, and with the id that
 /// the reply has as `replay_of`: for receivers that ignore an id that they had. None where the

@@ -4,7 +4,9 @@
 //! are always there, `null` where unknown, and changes only add.
 
 mod as_new;
+mod masked;
 mod notice;
+mod object;
 mod reply_received;
 mod test;
 mod told;
@@ -12,6 +14,7 @@ mod told;
 use serde::{Deserialize, Serialize};
 
 pub use as_new::as_new;
+pub use masked::masked;
 pub use notice::{Notice, NoticeOf, notice};
 pub use reply_received::{reply_received, reply_received_masked};
 pub use test::{TEST_TYPE, test};

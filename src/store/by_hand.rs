@@ -63,6 +63,21 @@ pub struct DeliveryRow {
     pub due: UnixMs,
     /// What it tells of.
     pub told: Told,
+    /// The delivery that a fallback took over, where it is that fallback's.
+    pub stands_in_for: Option<Counterpart>,
+    /// The delivery that was made instead of it, where its subscriber's fallback took it over.
+    pub taken_over_by: Option<Counterpart>,
+}
+
+/// The delivery of the same event to another subscriber, where one is made instead of the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counterpart {
+    /// Its number.
+    pub delivery: i64,
+    /// To whom it goes, or was to go.
+    pub subscriber: String,
+    /// Whether the first receiver may have the event already.
+    pub in_doubt: bool,
 }
 
 /// All about one delivery.

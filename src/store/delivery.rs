@@ -64,7 +64,7 @@ pub enum DeliveryState {
     Delivered,
     /// It was given up.
     Failed,
-    /// Somebody did not want it any more.
+    /// Somebody did not want it any more, or its subscriber's fallback took it over.
     Cancelled,
 }
 
@@ -118,6 +118,17 @@ pub struct Claim {
     pub attempt: u32,
     /// Whether it was refused for good in a message with others, so that it goes by itself.
     pub alone: bool,
+    /// For whom it stands in, where it is a fallback's.
+    pub stands_in: Option<StandsIn>,
+}
+
+/// For whom a fallback is told of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandsIn {
+    /// The subscriber that was to be told.
+    pub subscriber: String,
+    /// Whether that one may have been told already.
+    pub in_doubt: bool,
 }
 
 impl Claim {

@@ -10,6 +10,7 @@ pub mod by_hand;
 pub mod delivery;
 pub mod erasure;
 pub mod error;
+pub mod fallback;
 pub mod gauges;
 pub mod hour;
 pub mod journal;

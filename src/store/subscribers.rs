@@ -75,6 +75,7 @@ impl TestOf {
             created: self.now,
             attempt: 1,
             alone: false,
+            stands_in: None,
         }
     }
 }

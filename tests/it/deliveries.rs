@@ -241,7 +241,7 @@ async fn a_list_shows_neither_numbers_nor_contents_and_steers_no_terminal() {
         "id": newest[0]["id"], "event_id": newest[0]["event_id"], "type": "reply.received",
         "subscriber": "crm", "state": "delivered", "trigger": "auto", "attempts": 1,
         "created_at": newest[0]["created_at"], "due_at": null, "suspect": null,
-        "from": "139****0004", "account": "main",
+        "from": "139****0004", "account": "main", "stands_in_for": null, "taken_over_by": null,
     });
     assert_eq!(newest[0], expected);
     assert!(newest[0]["id"].as_i64() > newest[1]["id"].as_i64());

@@ -24,6 +24,7 @@ mod disk;
 mod doctor;
 mod erase;
 mod examples;
+mod fallback;
 mod flaky;
 mod forty;
 mod habits;

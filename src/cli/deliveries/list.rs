@@ -39,7 +39,8 @@ Examples:
   replyd deliveries list --id-of-event rpl_…           who was told of this one?
   replyd deliveries list --state held --content
 
-TYPE and WHY are left out where they are reply.received and auto. NEXT is how long until the next
+TYPE and WHY are left out where they are reply.received and auto; WHY is \"for crm\" where it stands in
+for one to crm that is down, and \"to duty\" where the fallback duty took it over. NEXT is how long until the next
 attempt, or until a sender that died has to have answered. Numbers are masked.";
 
 /// Lists deliveries, newest first.
@@ -83,7 +84,7 @@ fn as_table(deliveries: &[DeliveryRow], content: bool, now: UnixMs) -> Table<11>
             delivery.id.to_string(),
             delivery.subscriber.clone(),
             unless(EventType::ReplyReceived.as_str(), &delivery.event_type),
-            unless(Trigger::Auto.as_str(), delivery.trigger.as_str()),
+            why(delivery),
             delivery.state.as_str().to_owned(),
             delivery.attempts.to_string(),
             delivery.created.beijing().to_string(),
@@ -94,6 +95,16 @@ fn as_table(deliveries: &[DeliveryRow], content: bool, now: UnixMs) -> Table<11>
         ]);
     }
     table
+}
+
+/// Why it exists, where that is not the usual reason, or whose it is now.
+fn why(delivery: &DeliveryRow) -> String {
+    match (&delivery.stands_in_for, &delivery.taken_over_by) {
+        (_, Some(second)) => format!("to {}", second.subscriber),
+        (Some(first), None) => format!("for {}", first.subscriber),
+        (None, None) if delivery.trigger == Trigger::Auto => String::new(),
+        (None, None) => delivery.trigger.as_str().to_owned(),
+    }
 }
 
 fn next(delivery: &DeliveryRow, now: UnixMs) -> Option<String> {

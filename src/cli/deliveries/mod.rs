@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load;
 use crate::reply::Mobile;
-use crate::store::by_hand::{Act, DeliveryRow};
+use crate::store::by_hand::{Act, Counterpart, DeliveryRow};
 use crate::store::delivery::DeliveryState;
 use crate::store::{OpenMode, Store};
 
@@ -77,11 +77,18 @@ pub(super) fn as_json(delivery: &DeliveryRow, content: bool) -> serde_json::Valu
         "account": delivery.told.account,
         "suspect": delivery.told.suspect,
         "from": from(delivery),
+        "stands_in_for": delivery.stands_in_for.as_ref().map(counterpart),
+        "taken_over_by": delivery.taken_over_by.as_ref().map(counterpart),
     });
     if let (true, Some(fields)) = (content, json.as_object_mut()) {
         fields.insert("content".to_owned(), json!(delivery.told.content));
     }
     json
+}
+
+fn counterpart(other: &Counterpart) -> serde_json::Value {
+    let Counterpart { delivery, subscriber, in_doubt } = other;
+    json!({ "delivery": delivery, "subscriber": subscriber, "in_doubt": in_doubt })
 }
 
 /// Whether the delivery has a time at which it goes out.

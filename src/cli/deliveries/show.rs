@@ -11,7 +11,7 @@ use crate::config::{Config, Order};
 use crate::delivery::waiting::Waits;
 use crate::language::Language;
 use crate::store::Store;
-use crate::store::by_hand::DeliveryDetail;
+use crate::store::by_hand::{Counterpart, DeliveryDetail};
 use crate::time::UnixMs;
 
 /// Arguments of `deliveries show`.
@@ -102,6 +102,14 @@ fn print(delivery: &DeliveryDetail, waits: Option<&Waits>, arguments: &Arguments
             (name("内容", "content"), row.told.content.clone().filter(|_| arguments.content)),
             (name("状态", "state"), Some(row.state.as_str().to_owned())),
             (name("起因", "trigger"), Some(row.trigger.as_str().to_owned())),
+            (
+                name("代替", "stands in for"),
+                row.stands_in_for.as_ref().map(|first| stands_in_for(first, language)),
+            ),
+            (
+                name("已转给", "taken over by"),
+                row.taken_over_by.as_ref().map(|second| taken_over_by(second, language)),
+            ),
             (name("建立", "made"), Some(time(row.created))),
             (name("放行或重试", "released or retried"), delivery.released.map(time)),
             (name("到期", "due"), is_due(row).then(|| time(row.due))),
@@ -116,6 +124,44 @@ fn print(delivery: &DeliveryDetail, waits: Option<&Waits>, arguments: &Arguments
     let shown = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
     if let Some(left) = row.attempts.checked_sub(shown).filter(|left| *left > 0) {
         output::talk(&in_words_left(left, language));
+    }
+}
+
+/// Whose delivery a fallback's is made instead of.
+fn stands_in_for(first: &Counterpart, language: Language) -> String {
+    let Counterpart { delivery, subscriber, in_doubt } = first;
+    let both = |zh: String, en: String| language.pick(zh, en);
+    match in_doubt {
+        true => both(
+            format!(
+                "投递 {delivery}（{subscriber} 不可用；它的最后结果不明，{subscriber} 可能已经收到）"
+            ),
+            format!(
+                "delivery {delivery} to {subscriber}, which is down; its outcome was unclear, so {subscriber} may have it already"
+            ),
+        ),
+        false => both(
+            format!("投递 {delivery}（{subscriber} 不可用）"),
+            format!("delivery {delivery} to {subscriber}, which is down"),
+        ),
+    }
+}
+
+/// Which delivery a fallback made instead.
+fn taken_over_by(second: &Counterpart, language: Language) -> String {
+    let Counterpart { delivery, subscriber, in_doubt } = second;
+    let both = |zh: String, en: String| language.pick(zh, en);
+    match in_doubt {
+        true => both(
+            format!("备用订阅方 {subscriber}：投递 {delivery}（这里的结果不明，两边可能都收到）"),
+            format!(
+                "the fallback {subscriber}: delivery {delivery}; the outcome here was unclear, so both may have it"
+            ),
+        ),
+        false => both(
+            format!("备用订阅方 {subscriber}：投递 {delivery}"),
+            format!("the fallback {subscriber}: delivery {delivery}"),
+        ),
     }
 }
 

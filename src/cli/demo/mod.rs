@@ -171,6 +171,7 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
         rate_limit: None,
         order: Order::Mobile,
         quiet_hours: None,
+        fallback: None,
         headers: Vec::new(),
         proxy: None,
         enabled: true,

@@ -53,6 +53,7 @@ fn rendered(config: &Config) -> String {
             concurrency,
             rate_limit,
             order,
+            fallback,
             quiet_hours,
             headers,
             proxy,
@@ -76,7 +77,7 @@ fn rendered(config: &Config) -> String {
         .unwrap();
         writeln!(
             text,
-            "{proxy:?} {enabled} {hold_suspect} {allow_private} {allow_http} {answers:?}"
+            "{proxy:?} {fallback:?} {enabled} {hold_suspect} {allow_private} {allow_http} {answers:?}"
         )
         .unwrap();
     }
@@ -110,7 +111,7 @@ Plain Nightly 0
 "crm" https://crm.example.com/hooks/sms ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"] standard ProductConfig { has_secret: false, options: [], lang: Zh, has_template: false } [] [ReplyReceived]
 [5s, 300s, 1800s, 7200s, 18000s, 36000s, 50400s, 72000s, 86400s] 604800s 15s 8 []
 {"from":[],"content":null,"gateway":[],"extension":[]} None false 432000s None Mobile None
-None true false false false None
+None None true false false false None
 "#;
     assert_eq!(rendered(&parse(EXAMPLE).unwrap()), expected);
 }
@@ -217,6 +218,7 @@ fn every_key_can_be_set() {
         rate_limit = "20/min"
         order = "none"
         quiet_hours = "22:00-08:00"
+        fallback = ""
         timeout = "5m"
         concurrency = 0x40
         headers = { X-B = "2", authorization = { env = "REPLYD_PASSWORD" } }
@@ -241,7 +243,7 @@ Plain Nightly 0
 "crm" http://10.0.0.1:8080/hook?key=1 ["31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0", "000000000000000000000000000000000000000000000000"] standard ProductConfig { has_secret: false, options: [], lang: En, has_template: false } ["sim"] [ReplyReceived]
 [1ms, 604800s] 3600s 300s 64 [("authorization", "word"), ("x-b", "2")]
 {"from":["139*","138*"],"content":"退订|TD","gateway":["*00"],"extension":["8?"]} Some(86400s) true 1ms Some(RateLimit { count: 20, per: 60s }) None Some(QuietHours { from: 1320, to: 480 })
-PROXY2 false true true false Some(AnswerLimits { rate: RateLimit { count: 3, per: 1s }, budget: 7 })
+PROXY2 None false true true false Some(AnswerLimits { rate: RateLimit { count: 3, per: 1s }, budget: 7 })
 "#;
     let id_key = IdKey::from_secret(b"sixteen bytes ok");
     let [one, two] = [&config.accounts[0].proxy, &config.subscribers[0].proxy];

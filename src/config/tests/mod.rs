@@ -9,6 +9,7 @@ use crate::delivery::target;
 mod broken;
 mod defaults;
 mod errors;
+mod fallbacks;
 mod values;
 
 /// Secrets by the name of their variable or the path of their file.

@@ -246,7 +246,10 @@ fn of_subscribers() {
             "21: subscriber \"crm\": accounts[1]: no [[account]] has the name \"other\"",
         ),
         ("accounts = \"main\"", "12: subscriber \"crm\": accounts: must be a list, not a string"),
-        ("events = []", "10: subscriber \"crm\": events: must have 1 to 10 entries"),
+        (
+            "events = []",
+            "10: subscriber \"crm\": events: may be empty only where the subscriber is another's fallback",
+        ),
         (
             "events = [\"reply\"]",
             "11: subscriber \"crm\": events[0]: must be \"reply.received\" or \"account.login_failed\" or \"account.recovered\" or \"account.second_reader\" or \"gap.opened\" or \"gap.closed\" or \"record.unparsed\" or \"subscriber.failing\" or \"subscriber.disabled\" or \"balance.low\"",

@@ -29,6 +29,7 @@ fn claims(count: usize) -> Vec<Claim> {
         created: UnixMs(0),
         attempt: 1,
         alone: false,
+        stands_in: None,
     };
     (1..).map(claim).take(count).collect()
 }

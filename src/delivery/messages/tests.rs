@@ -22,6 +22,7 @@ fn claim(number: usize, second: usize, content: &str) -> Claim {
         created: UnixMs(0),
         attempt: 1,
         alone: false,
+        stands_in: None,
     }
 }
 

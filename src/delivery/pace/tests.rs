@@ -144,3 +144,32 @@ fn a_pace_is_kept_as_it_is() {
     assert_eq!(Pace::kept(pace.keep().as_deref()), pace);
     assert_eq!(Pace::kept(Some("{")), Pace::default());
 }
+
+#[test]
+fn a_minute_of_nothing_but_failures_is_an_outage() {
+    let outage = |signs: &[(i64, Sign)]| {
+        let mut pace = Pace::default();
+        for (second, sign) in signs {
+            learn(&mut pace, *sign, second * 1000);
+        }
+        pace.is_outage()
+    };
+    let down = |second| (second, Sign::Down);
+    assert!(!outage(&[]));
+    // Many at once, and one after a while that nothing was tried in.
+    assert!(!outage(&(10..69).map(down).collect::<Vec<_>>()));
+    assert!(!outage(&[down(10)]));
+    assert!(outage(&[down(10), down(70)]));
+    assert!(outage(&[down(10), down(15), down(315)]));
+    // Whoever answers is there.
+    for sign in [Sign::Well, Sign::Alive, Sign::Throttled(None)] {
+        assert!(!outage(&[down(10), down(70), (71, sign)]), "{sign:?}");
+        assert!(!outage(&[down(10), (30, sign), down(70)]), "{sign:?}");
+        assert!(outage(&[down(10), (30, sign), down(70), down(130)]), "{sign:?}");
+    }
+    // It is kept.
+    let mut pace = Pace::default();
+    learn(&mut pace, Sign::Down, 10_000);
+    learn(&mut pace, Sign::Down, 70_000);
+    assert!(Pace::kept(pace.keep().as_deref()).is_outage());
+}

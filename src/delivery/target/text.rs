@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::delivery::target::{TextRules, answer, plain};
 use crate::event::{EventType, TEST_TYPE};
 use crate::language::Language;
+use crate::store::delivery::{Claim, StandsIn};
 use crate::template::{Escape, Field, Template};
 
 mod digest;
@@ -41,6 +42,8 @@ pub struct Event {
     /// When, without the offset, which is always Beijing's.
     at: String,
     data: Map<String, Value>,
+    /// For whom a fallback is told of it.
+    stands_in: Option<StandsIn>,
 }
 
 impl Event {
@@ -51,7 +54,13 @@ impl Event {
         let data = event.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
         let kind = answer::text(&event, "type");
         let at = time(&answer::text(&event, "timestamp"));
-        Self { kind, at, data }
+        Self { kind, at, data, stands_in: None }
+    }
+
+    /// The event that a claim is to bring.
+    #[must_use]
+    pub fn of(claim: &Claim) -> Self {
+        Self { stands_in: claim.stands_in.clone(), ..Self::read(&claim.body) }
     }
 
     /// Its id.
@@ -171,8 +180,30 @@ impl Teller<'_> {
         (self.rules.escape)(&plain::neutral(typed))
     }
 
-    /// The event in words, with what was typed in it.
+    /// The event in words, with what was typed in it, and for whom it is told here.
     fn tell(self, event: &Event, typed: &str) -> String {
+        let text = self.tell_itself(event, typed);
+        match &event.stands_in {
+            Some(stands_in) => format!("{text}\n{}", self.instead(stands_in)),
+            None => text,
+        }
+    }
+
+    /// For whom an event is told here.
+    fn instead(self, stands_in: &StandsIn) -> String {
+        let subscriber = (self.rules.escape)(&stands_in.subscriber);
+        match stands_in.in_doubt {
+            true => self.pick(
+                format!("（代 {subscriber} 接收；{subscriber} 可能已经收到）"),
+                format!("(instead of {subscriber}, which may have it already)"),
+            ),
+            false => {
+                self.pick(format!("（代 {subscriber} 接收）"), format!("(instead of {subscriber})"))
+            }
+        }
+    }
+
+    fn tell_itself(self, event: &Event, typed: &str) -> String {
         if event.is(EventType::ReplyReceived) {
             match self.own {
                 Some(own) => self.in_own_words(own, event, typed),

@@ -6,7 +6,7 @@ use crate::config::WebhookSecret;
 use crate::delivery::sign::{self, Signed};
 use crate::delivery::target::{Answer, Verdict, Wish};
 use crate::store::attempt::{Disabled, Trouble};
-use crate::store::delivery::{Claim, Trigger};
+use crate::store::delivery::{Claim, StandsIn, Trigger};
 
 /// The longest text that is sent for a receiver: some ten SMS, which is more than a text that was
 /// meant as one.
@@ -19,16 +19,21 @@ pub fn headers(
     claim: &Claim,
     secrets: &[WebhookSecret],
     timestamp: i64,
-) -> [(&'static str, String); 6] {
+) -> Vec<(&'static str, String)> {
     let what = Signed { id: &claim.event_id, timestamp, body: &claim.body };
-    [
+    let mut headers = vec![
         ("content-type", "application/json".to_owned()),
         ("webhook-id", claim.event_id.clone()),
         ("webhook-timestamp", timestamp.to_string()),
         ("webhook-signature", sign::sign(secrets, what)),
         ("replyd-attempt", claim.attempt.to_string()),
         ("replyd-trigger", claim.trigger.as_str().to_owned()),
-    ]
+    ];
+    if let Some(StandsIn { subscriber, in_doubt }) = &claim.stands_in {
+        headers.push(("replyd-stands-in-for", subscriber.clone()));
+        headers.push(("replyd-in-doubt", in_doubt.to_string()));
+    }
+    headers
 }
 
 /// What an answer means. 2xx is a success whatever else it says; 410 says that the receiver is
@@ -75,6 +80,28 @@ mod tests {
     }
 
     #[test]
+    fn a_fallback_is_told_for_whom_it_stands_in() {
+        let claim = |stands_in| Claim {
+            delivery: 1,
+            lease: 1,
+            event_id: "rpl_a".to_owned(),
+            body: "{}".into(),
+            trigger: Trigger::Auto,
+            created: crate::time::UnixMs(0),
+            attempt: 1,
+            alone: false,
+            stands_in,
+        };
+        let further = |stands_in| headers(&claim(stands_in), &[], 0).split_off(6);
+        assert_eq!(further(None), []);
+        let stands_in = StandsIn { subscriber: "crm".to_owned(), in_doubt: true };
+        assert_eq!(
+            further(Some(stands_in)),
+            [("replyd-stands-in-for", "crm".to_owned()), ("replyd-in-doubt", "true".to_owned())]
+        );
+    }
+
+    #[test]
     fn only_2xx_is_delivered() {
         for status in [200, 201, 202, 204, 299] {
             check(status, None, true, Wish::None);
@@ -96,6 +123,7 @@ mod tests {
             created: crate::time::UnixMs(0),
             attempt: 1,
             alone: false,
+            stands_in: None,
         };
         let auto = claim("rpl_a", Trigger::Auto);
         let long = format!(r#"{{"reply":"{}"}}"#, "好".repeat(501));

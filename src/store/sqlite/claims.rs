@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::delivery::{Claim, Trigger};
+use crate::store::delivery::{Claim, StandsIn, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::reads::named;
@@ -117,9 +117,11 @@ const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_bo
                                        ORDER BY id DESC LIMIT 1) IS 'refused', \
      EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
              WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
-                 AND other.lane = delivery.lane AND other.in_line = 1)";
+                 AND other.lane = delivery.lane AND other.in_line = 1), \
+     (SELECT first.subscriber FROM delivery AS first WHERE first.id = delivery.stands_in_for), in_doubt";
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    let in_doubt = row.get(13)?;
     Ok(Candidate {
         claim: Claim {
             delivery: row.get(0)?,
@@ -130,6 +132,9 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
             created: UnixMs(row.get(5)?),
             attempt: row.get(6)?,
             alone: row.get(10)?,
+            stands_in: row
+                .get::<_, Option<String>>(12)?
+                .map(|subscriber| StandsIn { subscriber, in_doubt }),
         },
         mobile: row.get(7)?,
         replied_at: row.get(8)?,

@@ -10,6 +10,7 @@ pub(crate) mod claims;
 mod copy;
 pub(crate) mod engine;
 pub(crate) mod erasure;
+pub(crate) mod fallback;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod gauges;

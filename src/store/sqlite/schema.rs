@@ -12,7 +12,7 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-static MIGRATIONS: [&str; 10] = [
+static MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -23,6 +23,7 @@ static MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// Refuses a file that is no store of this program or of a newer version, before anything is
@@ -158,7 +159,7 @@ mod tests {
             OR name GLOB 'former*'";
         assert_eq!(
             text(&connection, tables),
-            "attempt_delivery delivery delivery_due delivery_ended delivery_event delivery_held delivery_line delivery_made"
+            "attempt_delivery delivery delivery_due delivery_ended delivery_event delivery_held delivery_line delivery_made delivery_stand_in"
         );
         // The attempts have their deliveries again, and none other can be had.
         let strays: i64 = connection

@@ -8,14 +8,19 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::event::Told;
-use crate::store::by_hand::{DeliveryFilter, DeliveryRow};
+use crate::store::by_hand::{Counterpart, DeliveryFilter, DeliveryRow};
 use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::reads::named;
 use crate::store::sqlite::subscribers;
 use crate::time::UnixMs;
 
-const COLUMNS: &str = "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, max(created_ms, due_ms), body";
+const COLUMNS: &str = "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, max(created_ms, due_ms), body, \
+     (SELECT json_array(first.id, first.subscriber, delivery.in_doubt) FROM delivery AS first \
+      WHERE first.id = delivery.stands_in_for), \
+     iif(delivery.state = 'cancelled', \
+         (SELECT json_array(second.id, second.subscriber, second.in_doubt) FROM delivery AS second INDEXED BY delivery_stand_in \
+          WHERE second.stands_in_for = delivery.id ORDER BY second.id DESC LIMIT 1), NULL)";
 
 /// Open deliveries up to which their own index is gone through, whatever their age: more of them,
 /// and the newest are found sooner by when they were made.
@@ -200,7 +205,19 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         created: UnixMs(row.get(7)?),
         due: UnixMs(row.get(8)?),
         told: Told::read(&row.get::<_, String>(9)?),
+        stands_in_for: counterpart(row, 10)?,
+        taken_over_by: counterpart(row, 11)?,
     })
+}
+
+fn counterpart(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Counterpart>> {
+    let json: Option<String> = row.get(column)?;
+    let parse = |json: &str| {
+        let (delivery, subscriber, in_doubt) =
+            serde_json::from_str::<(i64, String, i64)>(json).ok()?;
+        Some(Counterpart { delivery, subscriber, in_doubt: in_doubt != 0 })
+    };
+    json.map(|json| named(column, &json, parse)).transpose()
 }
 
 #[cfg(test)]

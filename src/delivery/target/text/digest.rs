@@ -60,8 +60,16 @@ impl Teller<'_> {
         }
     }
 
-    /// One event, with its day where that is not the message's.
+    /// One event, with its day where that is not the message's, and for whom it is told here.
     fn line(self, event: &Event, day: &str) -> String {
+        let line = self.line_itself(event, day);
+        match &event.stands_in {
+            Some(stands_in) => format!("{line} {}", self.instead(stands_in)),
+            None => line,
+        }
+    }
+
+    fn line_itself(self, event: &Event, day: &str) -> String {
         let at = match event.day() == day {
             true => event.clock(),
             false => event.at(),

@@ -129,3 +129,22 @@ fn a_reply_can_be_told_in_own_words() {
     let test = Event::read(br#"{"type":"subscriber.test","data":{"id":"evt_1"}}"#);
     assert!(super::message(&test, teller).text.contains("测试"));
 }
+
+#[test]
+fn a_fallback_is_told_for_whom() {
+    for (in_doubt, zh, en) in [
+        (false, "（代 crm 接收）", "(instead of crm)"),
+        (true, "（代 crm 接收；crm 可能已经收到）", "(instead of crm, which may have it already)"),
+    ] {
+        let stands_in = Some(StandsIn { subscriber: "crm".to_owned(), in_doubt });
+        let event = Event { stands_in, ..reply("收到") };
+        for (language, expected) in [(Language::Zh, zh), (Language::En, en)] {
+            let text = message(&event, language, &PLAIN).text;
+            assert_eq!(text.lines().last(), Some(expected), "{text}");
+            let teller = Teller { language, rules: &PLAIN, own: None };
+            let digest = digest(&[&event, &reply("好")], teller).text;
+            let lines: Vec<&str> = digest.lines().collect();
+            assert!(lines[1].ends_with(expected) && !lines[2].contains("crm"), "{digest}");
+        }
+    }
+}
