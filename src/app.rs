@@ -31,6 +31,7 @@ use crate::server::{self, Seen};
 use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, Verdict};
+use crate::store::upgrade::{Upgrade, Upgraded};
 use crate::store::{OpenMode, Store};
 use crate::time::{format_duration, millis};
 
@@ -64,11 +65,13 @@ pub struct Once {
 }
 
 impl App {
-    /// Opens the store, making it if there is none, and writes accounts and subscribers into it.
+    /// Opens the store, making it if there is none and bringing it up to date if it is of an earlier
+    /// version, and writes accounts and subscribers into it.
     ///
     /// # Errors
     /// When the store cannot be used.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        bring_up_to_date(&config).await?;
         let store = Store::open(&config.store.path, OpenMode::Create)?;
         let accounts =
             config.accounts.iter().map(|account| account_spec(&config, account)).collect();
@@ -332,6 +335,25 @@ impl App {
             }
         })
     }
+}
+
+/// Brings a store of an earlier version up to date, once it was copied, and tells of it.
+async fn bring_up_to_date(config: &Config) -> Result<(), StoreError> {
+    let Some(upgrade) = Upgrade::pending(&config.store.path)? else { return Ok(()) };
+    let (from, to) = (upgrade.from, upgrade.to);
+    let is_copied = config.store.backup_before_upgrade;
+    info!(from, to, is_copied, "the store is of an earlier version: it is brought up to date");
+    match upgrade.carry_out(is_copied).await? {
+        Upgraded::Copied { copy, bytes } => info!(
+            copy = %copy.display(),
+            bytes,
+            "the store is up to date, and was copied before: to go back to the earlier replyd, put \
+             the copy in the place of the store"
+        ),
+        Upgraded::NotCopied => warn!("the store is up to date, and was not copied before"),
+        Upgraded::Elsewhere => info!("another process has brought the store up to date"),
+    }
+    Ok(())
 }
 
 /// Looks for damage in the store. Where there is some the service ends: the gateway's box is not

@@ -40,6 +40,11 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
             warn!(%error, ?kind, "what was kept long enough is not all let go");
         }
     }
+    match store.drop_copies(cutoffs.bodies).await {
+        Ok(0) => {}
+        Ok(copies) => info!(copies, "copies from before upgrades were removed"),
+        Err(error) => warn!(%error, "copies from before upgrades are not removed"),
+    }
     if purged.iter().any(|count| *count > 0) {
         let [bodies, attempts, replies, events, messages, tombstones, hours, replays, reads] =
             purged;

@@ -50,7 +50,8 @@ Examples:
 /// Copies the store.
 pub(super) async fn backup(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
-    let store = Store::open(&config.store.path, OpenMode::Existing)?;
+    // Also one of an earlier version, before it is brought up to date.
+    let store = Store::open(&config.store.path, OpenMode::AsItIs)?;
     require_stranger(&config.store.path, &arguments.file)?;
     let file = NewFile::begin(&arguments.file, Former::Kept, ": name another file")?;
     let ended = signals::ended().map_err(anyhow::Error::from)?;

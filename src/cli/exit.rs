@@ -75,7 +75,7 @@ impl From<StoreError> for Failure {
         let exit = match error {
             StoreError::Missing(_) => Exit::NotFound,
             StoreError::Busy => Exit::NotNow,
-            StoreError::Refused(_) => Exit::Configuration,
+            StoreError::Refused(_) | StoreError::Older { .. } => Exit::Configuration,
             _ => Exit::Failed,
         };
         Self::new(exit, format!("replyd: {error}"))

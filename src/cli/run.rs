@@ -32,7 +32,11 @@ which is tried again; 75 the store is busy; 78 the configuration or the store is
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
     let stop = signals::listen().map_err(anyhow::Error::from)?;
-    let app = App::build(config, Clock::system()).await?;
+    // A store that is being copied or brought up to date is left as it was.
+    let Some(app) = stop.run_until_cancelled(App::build(config, Clock::system())).await else {
+        return Ok(Exit::Done);
+    };
+    let app = app?;
     if !arguments.once {
         return Ok(app.run(stop).await.map(|()| Exit::Done)?);
     }

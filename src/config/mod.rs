@@ -86,6 +86,8 @@ pub struct StoreConfig {
     pub id_key: Option<IdKey>,
     /// How long what is kept there.
     pub retain: RetainConfig,
+    /// Whether a store of an earlier version is copied before it is brought up to date.
+    pub backup_before_upgrade: bool,
 }
 
 /// The HTTP server of health.
@@ -211,8 +213,9 @@ fn store(mut section: Section<'_, '_>, vault: &Vault<'_>) -> StoreConfig {
     let path = path.unwrap_or_else(|| PathBuf::from("replyd.db"));
     let id_key = section.read("id_key", |value| id_key(value, vault));
     let retain = retain::read(section.section("retain", "[store.retain]"));
+    let backup_before_upgrade = section.flag("backup_before_upgrade", true);
     section.finish();
-    StoreConfig { path: vault.folder.join(path), id_key, retain }
+    StoreConfig { path: vault.folder.join(path), id_key, retain, backup_before_upgrade }
 }
 
 fn sqlite_path(text: &str) -> Result<PathBuf, &'static str> {

@@ -42,6 +42,35 @@ pub enum StoreError {
         /// What was found.
         found: String,
     },
+    /// The store is of an earlier version, which only the service brings up to date.
+    #[error(
+        "{} is of version {found}, and this program needs {needed}: `replyd run` brings it there, \
+         once it was copied", path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+        /// The version that it must have.
+        needed: usize,
+    },
+    /// The store was not copied, and so not brought up to date. It is as it was.
+    #[error(
+        "the store cannot be copied to {} before it is brought from version {from} to {to}: {why}. \
+         It is as it was. Make room there; or copy it elsewhere by `replyd backup FILE`, and set \
+         backup_before_upgrade = false in [store] for this one start", copy.display()
+    )]
+    NotCopied {
+        /// Where the copy should be.
+        copy: PathBuf,
+        /// The version that the store has.
+        from: usize,
+        /// The version that it was to get.
+        to: usize,
+        /// Why there is no copy.
+        why: String,
+    },
     /// The store is not this program's to use: another user's, or a newer version's.
     #[error("{0}")]
     Refused(String),

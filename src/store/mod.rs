@@ -23,6 +23,7 @@ pub mod slot;
 mod sqlite;
 pub mod subscribers;
 pub mod turn;
+pub mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub(crate) use crate::store::sqlite::audit;
 use crate::store::sqlite::engine::Engine;
 pub use crate::store::sqlite::file::OpenMode;
 use crate::store::sqlite::{
-    accounts, figures, hours, ingest, probes, reads, retention as purge, upkeep,
+    accounts, figures, file, hours, ingest, probes, reads, retention as purge, upkeep,
 };
 use crate::time::{Hour, UnixMs};
 
@@ -259,13 +260,7 @@ impl Store {
     }
 
     fn require_room(&self, needed: u64) -> Result<(), StoreError> {
-        let path = self.engine.path();
-        let at_path = |source: rustix::io::Errno| StoreError::Path {
-            path: path.to_owned(),
-            source: source.into(),
-        };
-        let disk = rustix::fs::statvfs(path).map_err(at_path)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = file::free_bytes(self.engine.path())?;
         if free < needed { Err(StoreError::NoRoom { free, needed }) } else { Ok(()) }
     }
 

@@ -106,11 +106,13 @@ async fn nothing_of_the_person_is_left_and_nothing_comes_back() {
     let (gateway, receiver, home) = full().await;
     assert!(files_with_traces(&home).len() >= 4, "{:?}", files_with_traces(&home));
     let others = "reply WHERE mobile != '13900000001'";
+    // What an upgrade would have left beside it.
+    std::fs::copy(home.path("replyd.db"), home.path("replyd.db.before-v2")).unwrap();
     let before = count(&home, others);
     let expected = json!({
         "dry_run": true, "from": "139****0001", "replies": 121, "deliveries": 363, "under_way": 242,
         "attempts": 122, "waiting_records": 1, "bodies": 2, "faults": 1, "answers": 1, "messages": 2,
-        "mentions": 0, "not_taken_in": 0, "log_emptied": false, "left": 0,
+        "mentions": 0, "not_taken_in": 0, "log_emptied": false, "left": 0, "copies": 1,
     });
     let mut dry = erase(&home, &["--dry-run"]);
     // How many of the deliveries to the one that is down were tried is a matter of its pace.

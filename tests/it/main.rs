@@ -58,4 +58,5 @@ mod subscribers;
 mod support;
 mod terminal;
 mod two_ways;
+mod upgrades;
 mod verify;

@@ -113,6 +113,7 @@ impl Stage {
                 path: folder.path().join("replyd.db"),
                 id_key: None,
                 retain: RetainConfig::default(),
+                backup_before_upgrade: true,
             },
             server: ServerConfig { listen: ([127, 0, 0, 1], 0).into() },
             log: LogConfig { level: LogLevel::Error },

@@ -20,6 +20,11 @@ pub(super) fn open(config: &Config) -> Result<Store, Finding> {
             "it is busy with another process",
             "try again; if it stays so, see which process that is",
         ),
+        error @ StoreError::Older { .. } => Finding::warn(
+            about,
+            error.to_string(),
+            "start the service: it copies the store beside its place first",
+        ),
         error => {
             let Failure { exit, message } = error.into();
             let message = message.trim_start_matches("replyd: ").to_owned();

@@ -10,6 +10,7 @@ use crate::intake::take_in::TakeIn;
 use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::erasure::{Found, Holding};
+use crate::time::UnixMs;
 
 /// Looks that are made: more comes while a service runs, and each look finds what came since.
 const LOOKS_MAX: usize = 10;
@@ -43,7 +44,8 @@ Erased are the number's replies at all accounts, what tells of them (events, del
 that wait, attempts), records that wait, faults and receivers' answers that hold the number, what of
 kept answers of the gateway is theirs, and messages that were sent to it. No later read of the hours
 brings the replies back; a digest of each stays for that. The bytes are overwritten in the file, and
-its log is emptied.
+its log is emptied. The copies of the store that upgrades made beside it are removed, whatever is in
+them.
 
 What remains: what receivers were told, backups, exports, the log of the service (where numbers are
 masked), and what other people wrote, even where it mentions the number. The gateway has its own
@@ -66,6 +68,8 @@ struct Done {
     rewritten: bool,
     mentions: usize,
     not_taken_in: usize,
+    /// Copies from before upgrades that are there, or were removed.
+    copies: usize,
 }
 
 /// Erases what is of the number, once somebody agreed.
@@ -74,6 +78,7 @@ pub(super) async fn erase(store: &Store, arguments: &Arguments) -> Result<Exit, 
     let found = store.find_person(mobile).await?;
     let mut done = Done { holding: found.holding, ..Done::default() };
     (done.mentions, done.not_taken_in) = (found.mentions, found.not_taken_in);
+    done.copies = store.copies().await?.len();
     if !arguments.json {
         output::data(&format!("of {mobile}: {}", in_words(&found.holding)));
     }
@@ -81,7 +86,7 @@ pub(super) async fn erase(store: &Store, arguments: &Arguments) -> Result<Exit, 
         tell(arguments, &done);
         return Ok(Exit::Done);
     }
-    if !found.holding.is_nothing() || found.not_taken_in > 0 {
+    if !found.holding.is_nothing() || found.not_taken_in > 0 || done.copies > 0 {
         consent::require(arguments.yes, true, &format!("Erase all of {mobile}, for good?"))?;
     }
     take_in(store).await?;
@@ -142,6 +147,7 @@ async fn carry_out(
 
 /// Sees to it that the files hold nothing of it.
 async fn clean(store: &Store, arguments: &Arguments, done: &mut Done) -> Result<(), Failure> {
+    done.copies = store.drop_copies(UnixMs(i64::MAX)).await?;
     let number = arguments.mobile.as_str().as_bytes();
     done.log_emptied = store.empty_log().await?;
     done.left = store.occurrences(number.to_vec()).await?;
@@ -196,7 +202,7 @@ fn in_words(holding: &Holding) -> String {
 }
 
 fn tell(arguments: &Arguments, done: &Done) {
-    let Done { holding, mentions, not_taken_in, left, log_emptied, rewritten } = done;
+    let Done { holding, mentions, not_taken_in, left, log_emptied, rewritten, copies } = done;
     if arguments.json {
         output::json(&json!({
             "dry_run": arguments.dry_run,
@@ -214,11 +220,17 @@ fn tell(arguments: &Arguments, done: &Done) {
             "not_taken_in": not_taken_in,
             "log_emptied": log_emptied,
             "left": left,
+            "copies": copies,
         }));
     } else if arguments.dry_run {
         output::data("nothing erased: this was a dry run");
     } else {
         output::data(&format!("erased: {}", in_words(holding)));
+    }
+    if *copies > 0 {
+        let made = output::count(*copies, "copy", "copies");
+        let what = if arguments.dry_run { "would be removed, too" } else { "removed" };
+        output::talk(&format!("{made} of the store from before upgrades {what}"));
     }
     if *mentions > 0 {
         let replies = output::count(*mentions, "reply", "replies");

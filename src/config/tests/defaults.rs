@@ -8,10 +8,10 @@ use super::*;
 /// Every field of a configuration, secrets too. A new field does not compile until it is here.
 fn rendered(config: &Config) -> String {
     let Config { path, store, server, log, accounts, subscribers } = config;
-    let StoreConfig { path: store_path, id_key, retain } = store;
+    let StoreConfig { path: store_path, id_key, retain, backup_before_upgrade } = store;
     let id_key = id_key.as_ref().map(|key| *key.as_bytes());
     let mut text = format!("{path:?} {store_path:?} {id_key:?} {server:?} {log:?}\n");
-    writeln!(text, "{retain:?}").unwrap();
+    writeln!(text, "{retain:?} {backup_before_upgrade}").unwrap();
     for account in accounts {
         let AccountConfig {
             name,
@@ -104,7 +104,7 @@ fn the_example_is_the_defaults() {
 #[test]
 fn the_defaults_are_these() {
     let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480 } LogConfig { level: Info }
-RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombstones: 34560000s }
+RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombstones: 34560000s } true
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
 Plain Nightly 0
@@ -176,6 +176,7 @@ fn every_key_can_be_set() {
         url = "sqlite:/var/lib/replyd/r.db"
         id_key = { file = "id.key" }
         retain = { bodies = "1d", attempts = "48h", replies = "90d", tombstones = "90d" }
+        backup_before_upgrade = false
         [server]
         listen = "[::1]:0"
         [log]
@@ -233,7 +234,7 @@ fn every_key_can_be_set() {
     )
     .unwrap();
     let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0 } LogConfig { level: Trace }
-RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones: 7776000s }
+RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones: 7776000s } false
 "A.b_c-1" https://sms.example.com/api "test" b9887c5ebb23ebb294acab183ecf0769 0 0 * * * *
 1200s 1ms PROXY1 Some("1068") Utf8 0ns
 Hour Hourly 500

@@ -14,18 +14,18 @@ const DAMAGE_CHARS_MAX: usize = 400;
 
 /// Tells a check, when dropped, that nobody waits for it any more.
 #[derive(Default)]
-pub(super) struct GivenUp(Arc<CheckLook>);
+pub(crate) struct GivenUp(Arc<CheckLook>);
 
 /// What a check and whoever waits for it share.
 #[derive(Default)]
-pub(super) struct CheckLook {
+pub(crate) struct CheckLook {
     given_up: AtomicBool,
     interrupt: Mutex<Option<InterruptHandle>>,
 }
 
 impl GivenUp {
     /// What the check looks at.
-    pub(super) fn look(&self) -> Arc<CheckLook> {
+    pub(crate) fn look(&self) -> Arc<CheckLook> {
         Arc::clone(&self.0)
     }
 }

@@ -13,12 +13,22 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::check::{self, CheckLook};
 use crate::store::sqlite::{figures, schema};
 
-/// Copies into a file that is there and empty, and looks whether the copy is whole.
+/// Copies into a file that is there and empty, looks whether the copy is whole, and says what is in
+/// it.
 pub(super) fn copy(
     connection: &Connection,
     target: &Path,
     look: &CheckLook,
 ) -> Result<Figures, StoreError> {
+    figures::figures(&copy_whole(connection, target, look)?)
+}
+
+/// Copies into a file that is there and empty, and looks whether the copy is whole.
+pub(super) fn copy_whole(
+    connection: &Connection,
+    target: &Path,
+    look: &CheckLook,
+) -> Result<Connection, StoreError> {
     let at_target = |source: io::Error| StoreError::Path { path: target.to_owned(), source };
     // A path from the root is never taken for a URI.
     let whole = std::path::absolute(target).map_err(at_target)?;
@@ -35,7 +45,7 @@ pub(super) fn copy(
     let mut copy = Connection::open_with_flags(&whole, flags)?;
     schema::vet(&mut copy)?;
     match check::damages(&copy, look)? {
-        None => figures::figures(&copy),
+        None => Ok(copy),
         Some(found) => Err(StoreError::Broken { path: target.to_owned(), found }),
     }
 }

@@ -18,7 +18,9 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::check::{self, GivenUp};
 use crate::store::sqlite::copy;
 use crate::store::sqlite::file::{self, OpenMode, connect};
-use crate::store::sqlite::{lock, schema};
+use crate::store::sqlite::schema::{self, Age};
+use crate::store::sqlite::{lock, upgrade};
+use crate::time::UnixMs;
 
 /// The oldest SQLite that is safe here: older ones can lose commits when the WAL resets.
 const SQLITE_OLDEST: i32 = 3_051_003;
@@ -61,7 +63,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the file, brings its tables up to date and starts the writer.
+    /// Opens the file, makes it a store where it is empty, and starts the writer.
     pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         if rusqlite::version_number() < SQLITE_OLDEST {
             return Err(StoreError::Refused(format!(
@@ -74,7 +76,7 @@ impl Engine {
         let mut connection = connect(path).map_err(|error| error.at(path))?;
         // Negative means KiB, not pages.
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-        schema::bring_up_to_date(&mut connection).map_err(|error| error.at(path))?;
+        make(&mut connection, path, mode).map_err(|error| error.at(path))?;
         let (acts, queue) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::<AtomicU64>::default();
         let writer = std::thread::Builder::new()
@@ -250,6 +252,16 @@ impl Engine {
         self.apart(move |path| file::rewrite(&connect(path)?, path, bytes_max)).await
     }
 
+    /// The copies that upgrades made and that are still there.
+    pub(crate) async fn copies(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.apart(upgrade::copies).await
+    }
+
+    /// Removes copies that upgrades made before `cutoff`. Says how many went.
+    pub(crate) async fn drop_copies(&self, cutoff: UnixMs) -> Result<usize, StoreError> {
+        self.apart(move |path| upgrade::drop_copies(path, cutoff)).await
+    }
+
     /// Does something to the file that is no act, off the async threads.
     async fn apart<T: Send + 'static>(
         &self,
@@ -298,6 +310,18 @@ impl Engine {
 
     fn lock_readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         lock(&self.readers)
+    }
+}
+
+/// Makes an empty file a store, and refuses one of an earlier version.
+fn make(connection: &mut Connection, path: &Path, mode: OpenMode) -> Result<(), StoreError> {
+    match schema::age(connection)? {
+        Age::Current => Ok(()),
+        Age::Empty => schema::bring_up_to_date(connection),
+        Age::Older(_) if mode == OpenMode::AsItIs => Ok(()),
+        Age::Older(found) => {
+            Err(StoreError::Older { path: path.to_owned(), found, needed: schema::NEWEST })
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub enum OpenMode {
     Create,
     /// Refuse when it is missing.
     Existing,
+    /// Refuse when it is missing, and take it as it is also where it is of an earlier version: only
+    /// what every version has may be looked at.
+    AsItIs,
 }
 
 /// Makes the file where it may, and refuses one that is another user's.
@@ -99,6 +102,16 @@ fn use_wal(connection: &Connection) -> Result<(), StoreError> {
         }
         waited += PAUSE;
     }
+}
+
+/// Bytes that are free on the disk on which this path is.
+pub(crate) fn free_bytes(path: &Path) -> Result<u64, StoreError> {
+    let at_path = |source: rustix::io::Errno| StoreError::Path {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let disk = rustix::fs::statvfs(path).map_err(at_path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Whether beside a store there is a log with something in it.

@@ -1,7 +1,8 @@
 //! The tables, and how a store of an older version gets those of this one.
 //!
-//! Migrations only go forward, each in one transaction; `user_version` counts them. A store of a
-//! newer version is refused: its promises are not known here.
+//! Migrations only go forward, all that a store lacks in one transaction; `user_version` counts
+//! them. A store of a newer version is refused: its promises are not known here. Copying a store
+//! before it is changed is `upgrade`'s.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,20 @@ static MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0011.sql"),
 ];
 
+/// The version that this program makes of a store.
+pub(crate) const NEWEST: usize = MIGRATIONS.len();
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// Nothing is in it yet.
+    Empty,
+    /// A store of this earlier version.
+    Older(usize),
+    /// A store of this program's version.
+    Current,
+}
+
 /// Refuses a file that is no store of this program or of a newer version, before anything is
 /// written to it.
 pub(super) fn vet(connection: &mut Connection) -> Result<(), StoreError> {
@@ -33,20 +48,45 @@ pub(super) fn vet(connection: &mut Connection) -> Result<(), StoreError> {
     missing(&*connection.transaction()?).map(drop)
 }
 
-/// Runs the migrations that the store has not seen.
+/// How far the file is; one of this version is seen to be as it says.
+pub(super) fn age(connection: &mut Connection) -> Result<Age, StoreError> {
+    age_within(&*connection.transaction()?)
+}
+
+/// The same in the transaction that there is.
+pub(super) fn age_within(connection: &Connection) -> Result<Age, StoreError> {
+    match NEWEST.saturating_sub(missing(connection)?.len()) {
+        0 => Ok(Age::Empty),
+        NEWEST => require_tables(connection).map(|()| Age::Current),
+        version => Ok(Age::Older(version)),
+    }
+}
+
+/// Makes an empty file a store, unless another process has done so just now; runs whatever
+/// migrations it has not seen.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let missing = missing(&transaction)?;
     if missing.is_empty() {
         return require_tables(&transaction);
     }
-    for migration in missing {
-        transaction.execute_batch(migration)?;
-    }
-    require_tables(&transaction)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    migrate(&transaction)?;
     Ok(transaction.commit()?)
+}
+
+/// Runs the migrations that the store has not seen, in the transaction that there is.
+pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    for migration in missing(connection)? {
+        connection.execute_batch(migration)?;
+    }
+    require_tables(connection)?;
+    mark(connection, NEWEST)
+}
+
+/// Marks the file as a store of this version.
+pub(super) fn mark(connection: &Connection, version: usize) -> Result<(), StoreError> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(connection.pragma_update(None, "user_version", version)?)
 }
 
 /// The migrations that the store has not seen.
@@ -61,8 +101,8 @@ fn missing(connection: &Connection) -> Result<&'static [&'static str], StoreErro
     }
     MIGRATIONS.get(version..).ok_or_else(|| {
         StoreError::Refused(format!(
-            "the store is of version {version}, and this program knows up to {}",
-            MIGRATIONS.len()
+            "the store is of version {version}, and this program knows up to {NEWEST}: install the \
+             newer program again, or put the copy back that it made beside the store"
         ))
     })
 }
