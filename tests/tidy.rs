@@ -91,7 +91,7 @@ const OWNED: [(&str, &str); 7] = [
     ("hyper", "delivery/channel/"),
     ("hyper_util", "delivery/channel/"),
     ("tokio_rustls", "delivery/channel/"),
-    ("prometheus_client", "metrics.rs"),
+    ("prometheus_client", "metrics/"),
 ];
 /// How statements of SQL begin.
 const SQL: [&str; 7] =

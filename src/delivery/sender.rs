@@ -168,12 +168,15 @@ impl Sender {
             Next::Wait { .. } => ("waiting", None),
             Next::Failed { .. } | Next::Told { .. } => ("failed", None),
         };
-        let subscriber = &self.config.name;
+        // A replay or a test is no reply that somebody waits for.
+        let is_first = matches!(claim.trigger, Trigger::Auto | Trigger::Retry);
+        let written = claim.written.filter(|_| is_first && delivered_after.is_some());
         self.metrics.attempt(CountedAttempt {
-            subscriber,
+            subscriber: &self.config.name,
             outcome,
             took: tried.took,
             delivered_after,
+            written_before: written.map(|written| ended.since(written)),
         });
     }
 

@@ -134,6 +134,13 @@ fn due_at(view: &AccountView, schedule: &Cron, first: bool, now: UnixMs) -> Opti
     }
 }
 
+/// When the read after one that ended then is due, by the schedule and by the least time between
+/// two; none where the schedule ends.
+#[must_use]
+pub fn due_after(ended: UnixMs, schedule: &Cron, min_interval: Duration) -> Option<UnixMs> {
+    Some(schedule.next_after(ended)?.max(ended.after(min_interval)))
+}
+
 /// How long an account's gateway is left alone after a status, given how many reads in a row
 /// were refused before.
 #[must_use]
@@ -189,6 +196,19 @@ mod tests {
         // Dues that piled up are one.
         check(&last, "2026-11-22 15:00:00", Step::Plain);
         check(&AccountView::default(), "2026-11-22 10:10:05", Step::Plain);
+    }
+
+    #[test]
+    fn the_next_read_is_due_by_schedule_and_interval() {
+        let check = |schedule: &str, expected: &str| {
+            let schedule = Cron::parse(schedule).unwrap();
+            let ended = at("2026-11-22 10:00:05").unix;
+            let due = due_after(ended, &schedule, TEN_MINUTES).unwrap();
+            assert_eq!(due, at(expected).unix, "{schedule}");
+        };
+        check("0 */10 * * * *", "2026-11-22 10:10:05");
+        check("0 0 * * * *", "2026-11-22 11:00:00");
+        check("* * * * * *", "2026-11-22 10:10:05");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::intake::hours;
 use crate::intake::plan::{self, Step, Wishes};
 use crate::intake::standing::{self, Teller};
 use crate::intake::take_in::TakeIn;
-use crate::metrics::{CountedRead, Metrics};
+use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -78,7 +78,6 @@ pub struct Reader {
     config: AccountConfig,
     client: Client,
     take_in: TakeIn,
-    metrics: Metrics,
 }
 
 impl Reader {
@@ -90,13 +89,13 @@ impl Reader {
         let client = Client::new(config.access())
             .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
         let take_in = TakeIn::new(store.clone(), clock.clone());
-        Ok(Self { store, clock, config, client, take_in, metrics: Metrics::default() })
+        Ok(Self { store, clock, config, client, take_in })
     }
 
     /// The same, whose reads are counted there.
     #[must_use]
     pub fn counting(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
+        Self { take_in: self.take_in.counting(metrics), ..self }
     }
 
     /// Takes in and reads, for ever, until told to stop; a read in flight is waited for. Each
@@ -321,24 +320,10 @@ impl Reader {
         self.keep(read, received).await?;
         match self.take_in.read(read).await {
             Ok(None) => Ok(ReadResult::TakenElsewhere),
-            Ok(Some(ingested)) => {
-                self.count(hour, &ingested);
-                Ok(ReadResult::Done(ingested))
-            }
+            Ok(Some(ingested)) => Ok(ReadResult::Done(ingested)),
             Err(source) if source.is_of_one_act() => Ok(ReadResult::NotTakenIn(source.to_string())),
             Err(source) => Err(source),
         }
-    }
-
-    fn count(&self, hour: Option<Hour>, ingested: &Ingested) {
-        self.metrics.read(CountedRead {
-            account: &self.config.name,
-            kind: if hour.is_some() { "hour" } else { "plain" },
-            outcome: ingested.verdict.as_str(),
-            new: ingested.new,
-            known: ingested.records.saturating_sub(ingested.new),
-            faults: ingested.faults,
-        });
     }
 
     /// Puts an answer on disk. There is no other copy of it, so a store that fails is tried

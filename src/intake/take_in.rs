@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::event::EventType;
 use crate::intake::ingest::{self, Account, Prepared};
+use crate::metrics::{CountedRead, CountedRecords, Metrics};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::read::{Ingested, ReadId, Source, Verdict};
@@ -33,13 +34,20 @@ pub struct TakeIn {
     clock: Clock,
     /// The reads that broke the parser, with when they last did.
     broken: Arc<Mutex<HashMap<ReadId, i64>>>,
+    metrics: Metrics,
 }
 
 impl TakeIn {
     /// Of this store, at this clock's time.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, broken: Arc::default() }
+        Self { store, clock, broken: Arc::default(), metrics: Metrics::default() }
+    }
+
+    /// The same, which counts there what it takes in.
+    #[must_use]
+    pub fn counting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Takes in an account's reads that were received and not taken in, those that were never
@@ -57,9 +65,13 @@ impl TakeIn {
             }
         }
         for (row, record) in self.store.waiting_due(account, now.unix).await? {
-            if let Some(account) = self.account(account).await? {
-                let prepared = ingest::release(&record, account);
-                result = self.decide(Source::Waiting(row), prepared).await.map(drop).and(result);
+            if let Some(known) = self.account(account).await? {
+                let prepared = ingest::release(&record, known);
+                let released = self.decide(Source::Waiting(row), prepared).await;
+                if let Ok(Some(released)) = &released {
+                    self.metrics.records(records(account, released));
+                }
+                result = released.map(drop).and(result);
             }
         }
         result
@@ -94,6 +106,13 @@ impl TakeIn {
         let ingested = self.decide(Source::Read { id: read, answered }, prepared).await?;
         if let Some(ingested) = &ingested {
             tell(&name, hour, ingested);
+            self.metrics.records(records(&name, ingested));
+            self.metrics.read(CountedRead {
+                account: &name,
+                kind: if hour.is_some() { "hour" } else { "plain" },
+                outcome: ingested.verdict.as_str(),
+                given_up: ingested.given_up,
+            });
         }
         Ok(ingested)
     }
@@ -156,6 +175,13 @@ async fn parsed(
     tokio::task::spawn_blocking(parse).await.map_err(|_| {
         StoreError::Refused(format!("the answer of read {read} broke the parser; it is kept"))
     })
+}
+
+/// The records of what was taken in, as they are counted.
+fn records<'a>(account: &'a str, ingested: &Ingested) -> CountedRecords<'a> {
+    let Ingested { records, new, faults, lossy, suspect, .. } = *ingested;
+    let known = records.saturating_sub(new);
+    CountedRecords { account, new, known, faults, lossy, suspect }
 }
 
 /// Tells of a read in the log: nothing personal, and the reason where something is wrong.

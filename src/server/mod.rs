@@ -2,6 +2,7 @@
 
 mod health;
 mod metrics;
+mod process;
 
 use std::future::IntoFuture;
 use std::io;
@@ -39,7 +40,8 @@ pub struct Seen {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, seen: Seen, stop: CancellationToken) -> io::Result<()> {
-    let router = Router::new().merge(health::routes()).merge(metrics::routes()).with_state(seen);
+    let metrics = metrics::routes(seen.clock.now().unix);
+    let router = Router::new().merge(health::routes()).merge(metrics).with_state(seen);
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {

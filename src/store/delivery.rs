@@ -114,6 +114,8 @@ pub struct Claim {
     pub trigger: Trigger,
     /// From when its time to be given up counts: when it was made, or released.
     pub created: UnixMs,
+    /// When its reply was written; none of other events.
+    pub written: Option<UnixMs>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// Whether it was refused for good in a message with others, so that it goes by itself.

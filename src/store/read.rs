@@ -393,6 +393,10 @@ pub struct Ingested {
     pub faults: usize,
     /// How many replies it made.
     pub new: usize,
+    /// Of how many of those some bytes are no characters.
+    pub lossy: usize,
+    /// How many of them may not be what they seem.
+    pub suspect: usize,
     /// How many hours it owes, or leaves owed.
     pub owed: usize,
     /// How many hours it gives up.

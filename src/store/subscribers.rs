@@ -73,6 +73,7 @@ impl TestOf {
             body: self.body.clone().into(),
             trigger: Trigger::Test,
             created: self.now,
+            written: None,
             attempt: 1,
             alone: false,
             stands_in: None,

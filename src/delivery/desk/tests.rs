@@ -27,6 +27,7 @@ fn claims(count: usize) -> Vec<Claim> {
         body: "{}".into(),
         trigger: Trigger::Auto,
         created: UnixMs(0),
+        written: None,
         attempt: 1,
         alone: false,
         stands_in: None,

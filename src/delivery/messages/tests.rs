@@ -20,6 +20,7 @@ fn claim(number: usize, second: usize, content: &str) -> Claim {
         body: body.into(),
         trigger: Trigger::Auto,
         created: UnixMs(0),
+        written: None,
         attempt: 1,
         alone: false,
         stands_in: None,

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::reads::named;
 use crate::store::turn::{Lanes, Line, Turn};
-use crate::time::UnixMs;
+use crate::time::{BeijingTime, UnixMs};
 
 /// How long one that fails holds back those of the same person behind it, and how long one is put
 /// off that the outcome of another will let go before.
@@ -122,6 +122,7 @@ const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_bo
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     let in_doubt = row.get(13)?;
+    let replied_at: Option<i64> = row.get(8)?;
     Ok(Candidate {
         claim: Claim {
             delivery: row.get(0)?,
@@ -130,6 +131,7 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
             body: row.get::<_, String>(3)?.into(),
             trigger: named(4, row.get_ref(4)?.as_str()?, Trigger::parse)?,
             created: UnixMs(row.get(5)?),
+            written: replied_at.map(|second| BeijingTime::from_unix_seconds(second).unix_ms()),
             attempt: row.get(6)?,
             alone: row.get(10)?,
             stands_in: row
@@ -137,7 +139,7 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
                 .map(|subscriber| StandsIn { subscriber, in_doubt }),
         },
         mobile: row.get(7)?,
-        replied_at: row.get(8)?,
+        replied_at,
         has_failed: row.get(9)?,
         has_others: row.get(11)?,
     })

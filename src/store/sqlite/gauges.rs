@@ -3,49 +3,58 @@
 
 use rusqlite::Connection;
 
-use crate::metrics::{AccountGauges, Gauges, SubscriberGauges};
+use crate::metrics::{AccountGauges, SubscriberGauges};
 use crate::store::error::StoreError;
-use crate::store::sqlite::subscribers;
+use crate::store::sqlite::subscribers as rows;
 
-pub(crate) fn gauges(connection: &Connection) -> Result<Gauges, StoreError> {
-    let bytes = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
-    Ok(Gauges {
-        accounts: accounts(connection)?,
-        subscribers: of_subscribers(connection)?,
-        store_bytes: connection.prepare_cached(bytes)?.query_row([], |row| row.get(0))?,
-    })
-}
+/// How many of an account's last reads are looked at for the last good one: before the first, and
+/// while every plain read fails, there is none to be found at once.
+const READS_LOOKED_AT: i64 = 100;
 
-fn accounts(connection: &Connection) -> Result<Vec<AccountGauges>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT name, refused_status, balance,
-             (SELECT ended_ms / 1000 FROM read WHERE read.account = name AND verdict = 'proven' ORDER BY id DESC LIMIT 1),
-             (SELECT count(*) FROM hour WHERE hour.account = name AND state = 'owed')
+pub(crate) fn accounts(connection: &Connection) -> Result<Vec<AccountGauges>, StoreError> {
+    // A good read is proven, or lacks nothing but an announced end, which some hosts never send.
+    // That of the box is found by an index however long ago it is.
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT name, refused_status, balance, second_reader_ms / 1000,
+             (SELECT max(ended_ms) / 1000 FROM (
+                  SELECT ended_ms FROM (
+                      SELECT ended_ms, verdict, reason FROM read INDEXED BY read_account
+                      WHERE read.account = name ORDER BY id DESC LIMIT {READS_LOOKED_AT})
+                  WHERE verdict = 'proven' OR reason = 'ended_with_connection'
+                  UNION ALL SELECT * FROM (
+                      SELECT ended_ms FROM read INDEXED BY read_plain
+                      WHERE read.account = name AND hour IS NULL AND verdict = 'proven' ORDER BY id DESC LIMIT 1))),
+             (SELECT count(*) FROM hour WHERE hour.account = name AND state = 'owed'),
+             (SELECT count(*) FROM hour WHERE hour.account = name AND state = 'owed' AND gap IS NOT NULL)
          FROM account ORDER BY name",
-    )?;
+    ))?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(AccountGauges {
             account: row.get(0)?,
             refused_status: row.get(1)?,
             balance: row.get(2)?,
-            last_good_read: row.get(3)?,
-            hours_owed: row.get(4)?,
+            second_reader: row.get(3)?,
+            last_good_read: row.get(4)?,
+            hours_owed: row.get(5)?,
+            gap_hours: row.get(6)?,
+            ..AccountGauges::default()
         })
     };
     Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
-fn of_subscribers(connection: &Connection) -> Result<Vec<SubscriberGauges>, StoreError> {
+pub(crate) fn subscribers(connection: &Connection) -> Result<Vec<SubscriberGauges>, StoreError> {
     let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut all = Vec::new();
-    for row in subscribers::rows(connection)? {
-        let backlog = subscribers::backlog(connection, &row.name)?;
+    for row in rows::rows(connection)? {
+        let backlog = rows::backlog(connection, &row.name)?;
         all.push(SubscriberGauges {
             subscriber: row.name,
             waiting: signed(backlog.waiting),
             held: signed(backlog.held),
             failed: signed(backlog.failed),
             oldest: backlog.oldest.map(|oldest| oldest.seconds()),
+            failing_since: row.failing_since.map(|since| since.seconds()),
             is_disabled: row.disabled.is_some(),
         });
     }

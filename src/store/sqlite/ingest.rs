@@ -82,6 +82,7 @@ fn consider(
 }
 
 fn ingested(facts: &Facts, outcome: &Outcome) -> Ingested {
+    let new = || outcome.replies.iter().map(|new| &new.reply);
     Ingested {
         read: facts.read,
         verdict: outcome.verdict,
@@ -91,6 +92,8 @@ fn ingested(facts: &Facts, outcome: &Outcome) -> Ingested {
         records: outcome.records,
         faults: outcome.faults.len(),
         new: outcome.replies.len(),
+        lossy: new().filter(|reply| reply.lossy()).count(),
+        suspect: new().filter(|reply| reply.suspect.is_some()).count(),
         owed: count_hours(outcome, HourState::Owed),
         given_up: count_hours(outcome, HourState::GivenUp),
         missing: outcome.missing,

@@ -4,21 +4,28 @@
 //! asked of the store at each look. Labels hold names of the configuration and words of this
 //! program: never a number, a URL or a secret.
 
-use std::hash::Hash;
+mod gauges;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use gauges::{AccountGauges, Gauges, ProcessGauges, StoreGauges, SubscriberGauges};
 
 /// The bounds of what an attempt takes, in seconds: from a local receiver to the usual timeout.
 const ATTEMPT_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 /// The bounds of what a reply's way takes, in seconds: from at once to the last retry.
 const DELIVERY_SECONDS: [f64; 12] =
     [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 172_800.0, 604_800.0];
+
+/// The bounds of the time from when a reply was written, in seconds: it waits at the gateway for
+/// the next read, and may wait with its carrier for hours.
+const REPLY_SECONDS: [f64; 12] =
+    [1.0, 5.0, 30.0, 60.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0];
 
 /// A read, as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,12 +60,6 @@ struct SubscriberLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeliveryLabels {
-    subscriber: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FallbackLabels {
     subscriber: String,
     fallback: String,
@@ -69,10 +70,14 @@ struct FallbackLabels {
 pub struct Metrics {
     reads: Family<ReadLabels, Counter>,
     records: Family<RecordLabels, Counter>,
+    lossy: Family<AccountLabels, Counter>,
+    suspect: Family<AccountLabels, Counter>,
+    given_up: Family<AccountLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     attempt_seconds: Family<SubscriberLabels, Histogram, fn() -> Histogram>,
     delivery_seconds: Family<SubscriberLabels, Histogram, fn() -> Histogram>,
     taken_over: Family<FallbackLabels, Counter>,
+    reply_seconds: Family<SubscriberLabels, Histogram, fn() -> Histogram>,
 }
 
 impl Default for Metrics {
@@ -80,15 +85,19 @@ impl Default for Metrics {
         Self {
             reads: Family::default(),
             records: Family::default(),
+            lossy: Family::default(),
+            suspect: Family::default(),
+            given_up: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(|| Histogram::new(ATTEMPT_SECONDS)),
             delivery_seconds: Family::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS)),
             taken_over: Family::default(),
+            reply_seconds: Family::new_with_constructor(|| Histogram::new(REPLY_SECONDS)),
         }
     }
 }
 
-/// A read that was made and taken in.
+/// A read that was taken in.
 #[derive(Clone, Copy, Debug)]
 pub struct CountedRead<'a> {
     /// The account.
@@ -97,12 +106,25 @@ pub struct CountedRead<'a> {
     pub kind: &'static str,
     /// `proven`, `doubtful` or `refused`.
     pub outcome: &'static str,
-    /// Records that became replies.
+    /// Hours that it gave up.
+    pub given_up: usize,
+}
+
+/// Records that were taken in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountedRecords<'a> {
+    /// The account.
+    pub account: &'a str,
+    /// Those that became replies.
     pub new: usize,
-    /// Records that were known.
+    /// Those that were known.
     pub known: usize,
     /// Stretches that are no records.
     pub faults: usize,
+    /// New replies of which some bytes are no characters.
+    pub lossy: usize,
+    /// New replies that may not be what they seem.
+    pub suspect: usize,
 }
 
 /// An attempt that was made.
@@ -116,71 +138,41 @@ pub struct CountedAttempt<'a> {
     pub took: Duration,
     /// How long its delivery was under way when it was delivered.
     pub delivered_after: Option<Duration>,
-}
-
-/// Where an account stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountGauges {
-    /// Its name.
-    pub account: String,
-    /// When its last proven read ended, in seconds of the Unix epoch.
-    pub last_good_read: Option<i64>,
-    /// How many hours are owed.
-    pub hours_owed: i64,
-    /// The gateway's last code that refused it; none when it is let in.
-    pub refused_status: Option<i64>,
-    /// How many messages it had left when it was last asked.
-    pub balance: Option<i64>,
-}
-
-/// Where a subscriber stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubscriberGauges {
-    /// Its name.
-    pub subscriber: String,
-    /// How many deliveries wait or are being sent.
-    pub waiting: i64,
-    /// How many are held.
-    pub held: i64,
-    /// How many were given up.
-    pub failed: i64,
-    /// When the oldest that waits was made, in seconds of the Unix epoch.
-    pub oldest: Option<i64>,
-    /// Whether it takes nothing.
-    pub is_disabled: bool,
-}
-
-/// Where things stand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Of each account.
-    pub accounts: Vec<AccountGauges>,
-    /// Of each subscriber.
-    pub subscribers: Vec<SubscriberGauges>,
-    /// The store's size on disk, without its log.
-    pub store_bytes: i64,
+    /// How long ago its reply was written when it was delivered.
+    pub written_before: Option<Duration>,
 }
 
 impl Metrics {
     /// Counts a read.
     pub fn read(&self, read: CountedRead<'_>) {
-        let CountedRead { account, kind, outcome, new, known, faults } = read;
+        let CountedRead { account, kind, outcome, given_up } = read;
         self.reads.get_or_create(&ReadLabels { account: account.to_owned(), kind, outcome }).inc();
+        add(&self.given_up, account, given_up);
+    }
+
+    /// Counts records.
+    pub fn records(&self, records: CountedRecords<'_>) {
+        let CountedRecords { account, new, known, faults, lossy, suspect } = records;
         for (outcome, count) in [("new", new), ("known", known), ("fault", faults)] {
             let labels = RecordLabels { account: account.to_owned(), outcome };
             self.records.get_or_create(&labels).inc_by(count as u64);
         }
+        add(&self.lossy, account, lossy);
+        add(&self.suspect, account, suspect);
     }
 
     /// Counts an attempt.
     pub fn attempt(&self, attempt: CountedAttempt<'_>) {
-        let CountedAttempt { subscriber, outcome, took, delivered_after } = attempt;
+        let CountedAttempt { subscriber, outcome, took, delivered_after, written_before } = attempt;
         let labels = AttemptLabels { subscriber: subscriber.to_owned(), outcome };
         self.attempts.get_or_create(&labels).inc();
         let labels = SubscriberLabels { subscriber: subscriber.to_owned() };
         self.attempt_seconds.get_or_create(&labels).observe(took.as_secs_f64());
         if let Some(after) = delivered_after {
             self.delivery_seconds.get_or_create(&labels).observe(after.as_secs_f64());
+        }
+        if let Some(before) = written_before {
+            self.reply_seconds.get_or_create(&labels).observe(before.as_secs_f64());
         }
     }
 
@@ -194,12 +186,16 @@ impl Metrics {
     /// The text for Prometheus: what was counted, and where things stand.
     #[must_use]
     pub fn render(&self, gauges: &Gauges) -> String {
+        let mut process = Registry::with_prefix("process");
+        gauges::register_process(&mut process, &gauges.process);
         let mut registry = Registry::with_prefix("replyd");
         self.register(&mut registry);
-        register(&mut registry, gauges);
+        gauges::register(&mut registry, gauges);
         let mut rendered = String::new();
+        let encoded = text::encode_registry(&mut rendered, &process)
+            .and_then(|()| text::encode(&mut rendered, &registry));
         // Writing to a string does not fail; half a text would be worse than none.
-        if text::encode(&mut rendered, &registry).is_err() {
+        if encoded.is_err() {
             rendered.clear();
         }
         rendered
@@ -208,6 +204,13 @@ impl Metrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("reads", "Reads of the gateway that were taken in", self.reads.clone());
         registry.register("records", "Records of the gateway's answers", self.records.clone());
+        for (name, help, counts) in [
+            ("lossy_replies", "New replies with bytes that are no characters", &self.lossy),
+            ("suspect_replies", "New replies that may not be what they seem", &self.suspect),
+            ("hours_given_up", "Hours that the gateway does not show whole", &self.given_up),
+        ] {
+            registry.register(name, help, counts.clone());
+        }
         registry.register("attempts", "Attempts to deliver", self.attempts.clone());
         registry.register(
             "taken_over_deliveries",
@@ -226,81 +229,18 @@ impl Metrics {
             Unit::Seconds,
             self.delivery_seconds.clone(),
         );
+        registry.register_with_unit(
+            "reply_duration",
+            "From when a reply was written until its receiver had it",
+            Unit::Seconds,
+            self.reply_seconds.clone(),
+        );
     }
 }
 
-fn register(registry: &mut Registry, gauges: &Gauges) {
-    let by_account = |value: fn(&AccountGauges) -> Option<i64>| {
-        let labels = |account: &AccountGauges| AccountLabels { account: account.account.clone() };
-        family(gauges.accounts.iter().map(|account| (labels(account), value(account))))
-    };
-    let by_subscriber = |value: fn(&SubscriberGauges) -> Option<i64>| {
-        let labels = |subscriber: &SubscriberGauges| SubscriberLabels {
-            subscriber: subscriber.subscriber.clone(),
-        };
-        family(gauges.subscribers.iter().map(|subscriber| (labels(subscriber), value(subscriber))))
-    };
-    registry.register_with_unit(
-        "last_good_read_timestamp",
-        "When the account's last proven read ended",
-        Unit::Seconds,
-        by_account(|account| account.last_good_read),
-    );
-    registry.register(
-        "hours_owed",
-        "Hours that are owed a read by time",
-        by_account(|account| Some(account.hours_owed)),
-    );
-    registry.register(
-        "refused_status",
-        "The gateway's code while it refuses the account, else 0",
-        by_account(|account| Some(account.refused_status.unwrap_or_default())),
-    );
-    registry.register(
-        "balance_messages",
-        "Messages left when the gateway was last asked",
-        by_account(|account| account.balance),
-    );
-    let deliveries = gauges.subscribers.iter().flat_map(|subscriber| {
-        let name = &subscriber.subscriber;
-        let counts = [
-            ("waiting", subscriber.waiting),
-            ("held", subscriber.held),
-            ("failed", subscriber.failed),
-        ];
-        counts
-            .map(|(state, count)| (DeliveryLabels { subscriber: name.clone(), state }, Some(count)))
-    });
-    let deliveries = family(deliveries);
-    registry.register("deliveries", "Deliveries that are not done", deliveries);
-    registry.register_with_unit(
-        "oldest_delivery_timestamp",
-        "When the oldest delivery that waits was made",
-        Unit::Seconds,
-        by_subscriber(|subscriber| subscriber.oldest),
-    );
-    registry.register(
-        "subscriber_disabled",
-        "Whether the subscriber takes no deliveries",
-        by_subscriber(|subscriber| Some(subscriber.is_disabled.into())),
-    );
-    let size = Gauge::<i64>::default();
-    size.set(gauges.store_bytes);
-    registry.register_with_unit("store_size", "The store's size on disk", Unit::Bytes, size);
-}
-
-/// A gauge for each that has a value.
-fn family<Labels>(values: impl Iterator<Item = (Labels, Option<i64>)>) -> Family<Labels, Gauge>
-where
-    Labels: Clone + Eq + Hash,
-{
-    let family = Family::<Labels, Gauge>::default();
-    for (labels, value) in values {
-        if let Some(value) = value {
-            family.get_or_create(&labels).set(value);
-        }
-    }
-    family
+/// Adds to an account's count, which is there from then on, be it 0.
+fn add(counts: &Family<AccountLabels, Counter>, account: &str, count: usize) {
+    counts.get_or_create(&AccountLabels { account: account.to_owned() }).inc_by(count as u64);
 }
 
 #[cfg(test)]
@@ -310,27 +250,26 @@ mod tests {
     #[test]
     fn what_was_counted_and_where_things_stand_is_rendered() {
         let metrics = Metrics::default();
-        let read = CountedRead {
-            account: "main",
-            kind: "plain",
-            outcome: "proven",
-            new: 3,
-            known: 1,
-            faults: 0,
-        };
+        let read = CountedRead { account: "main", kind: "plain", outcome: "proven", given_up: 0 };
         metrics.read(read);
         metrics.clone().read(read);
+        let records =
+            CountedRecords { account: "main", new: 6, known: 2, lossy: 1, ..Default::default() };
+        metrics.records(records);
         metrics.attempt(CountedAttempt {
             subscriber: "crm",
             outcome: "delivered",
             took: Duration::from_millis(7),
             delivered_after: Some(Duration::from_millis(70)),
+            written_before: Some(Duration::from_secs(400)),
         });
         metrics.taken_over("crm", "duty", 3);
         let account = AccountGauges {
             account: "main".to_owned(),
             last_good_read: Some(1_795_665_600),
             hours_owed: 2,
+            gap_hours: 1,
+            balance_low: Some(100),
             ..AccountGauges::default()
         };
         let subscriber = SubscriberGauges {
@@ -339,29 +278,53 @@ mod tests {
             is_disabled: true,
             ..SubscriberGauges::default()
         };
-        let gauges =
-            Gauges { accounts: vec![account], subscribers: vec![subscriber], store_bytes: 4_096 };
+        let gauges = Gauges {
+            accounts: vec![account],
+            subscribers: vec![subscriber],
+            store: StoreGauges { file: 4_096, log: 1, disk_free: 2, disk_needed: 3 },
+            process: ProcessGauges { started: 5, now: 6, resident: None, open_files: Some(7) },
+        };
         let text = metrics.render(&gauges);
         for line in [
             "# TYPE replyd_reads counter",
             r#"replyd_reads_total{account="main",kind="plain",outcome="proven"} 2"#,
             r#"replyd_records_total{account="main",outcome="new"} 6"#,
+            r#"replyd_lossy_replies_total{account="main"} 1"#,
+            r#"replyd_suspect_replies_total{account="main"} 0"#,
+            r#"replyd_hours_given_up_total{account="main"} 0"#,
             r#"replyd_attempts_total{subscriber="crm",outcome="delivered"} 1"#,
             r#"replyd_taken_over_deliveries_total{subscriber="crm",fallback="duty"} 3"#,
+            r#"replyd_reply_duration_seconds_bucket{le="300.0",subscriber="crm"} 0"#,
+            r#"replyd_reply_duration_seconds_bucket{le="600.0",subscriber="crm"} 1"#,
             r#"replyd_attempt_duration_seconds_bucket{le="0.005",subscriber="crm"} 0"#,
             r#"replyd_attempt_duration_seconds_bucket{le="0.01",subscriber="crm"} 1"#,
             r#"replyd_delivery_duration_seconds_count{subscriber="crm"} 1"#,
             r#"replyd_last_good_read_timestamp_seconds{account="main"} 1795665600"#,
             r#"replyd_hours_owed{account="main"} 2"#,
+            r#"replyd_gap_hours{account="main"} 1"#,
+            r#"replyd_balance_low_messages{account="main"} 100"#,
             r#"replyd_refused_status{account="main"} 0"#,
             r#"replyd_deliveries{subscriber="crm",state="waiting"} 4"#,
             r#"replyd_subscriber_disabled{subscriber="crm"} 1"#,
             "replyd_store_size_bytes 4096",
+            "replyd_store_log_size_bytes 1",
+            "replyd_store_disk_free_bytes 2",
+            "replyd_store_disk_needed_bytes 3",
+            "replyd_time_seconds 6",
+            "process_start_time_seconds 5",
+            "process_open_fds 7",
+            concat!("replyd_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         // What is not known is not there, rather than 0.
-        assert!(!text.contains("replyd_balance_messages{"), "{text}");
+        for unknown in [
+            "replyd_balance_messages{",
+            "process_resident_memory_bytes ",
+            "failing_since_timestamp_seconds{",
+        ] {
+            assert!(!text.contains(unknown), "{unknown}\n{text}");
+        }
     }
 }
