@@ -19,6 +19,8 @@ pub struct FormatFacts {
     pub options: &'static [OptionFacts],
     /// How many messages the product takes, where that is known.
     pub rate: Option<RateLimit>,
+    /// Whether it tells people apart by their numbers, so that it cannot get them masked.
+    pub needs_number: bool,
 }
 
 impl FormatFacts {

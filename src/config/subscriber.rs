@@ -224,6 +224,9 @@ fn read(
     let since = section
         .read("since", |value| unless_empty(value, |value| value.duration(MILLISECOND..=YEAR)));
     let mask = section.flag("mask", false);
+    if mask && facts.is_some_and(|facts| facts.needs_number) {
+        section.wrong("mask", "cannot be: this product tells customers apart by their numbers");
+    }
     let retry = section.list("retry", RETRIES, |item| item.duration(MILLISECOND..=WEEK));
     let give_up = section.duration("give_up", WEEK, MILLISECOND..=YEAR);
     let disable_after = section.duration("disable_after", DISABLE_AFTER, MILLISECOND..=YEAR);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::target;
 use crate::language::Language;
-use crate::store::attempt::{Disabled, GivenUp, Next, Phase, Refusal, Trouble};
+use crate::store::attempt::{Disabled, GivenUp, Next, Phase, Refusal, Step, Trouble};
 use crate::time::format_duration;
 
 /// What went wrong, and what to do about it where somebody can.
@@ -45,7 +45,27 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
         Trouble::Product { product, code, message, refusal } => {
             in_its_words((product, code, message), *refusal, language)
         }
+        Trouble::Step { step, of } => {
+            let of = self::trouble(of, language);
+            both(
+                format!("{}：{of}", step_in_words(*step, Language::Zh)),
+                format!("{}: {of}", step_in_words(*step, Language::En)),
+            )
+        }
         Trouble::Told { words } => words.clone(),
+    }
+}
+
+/// One of several requests.
+fn step_in_words(step: Step, language: Language) -> &'static str {
+    match step {
+        Step::Contact => language.pick("查找或建立联系人", "the contact"),
+        Step::Conversation => language.pick("查找会话", "looking for the conversation"),
+        Step::NewConversation => language.pick("建立会话", "beginning a conversation"),
+        Step::Look => {
+            language.pick("查看会话中是否已有这条", "looking whether the conversation has it")
+        }
+        Step::Message => language.pick("发送消息", "the message"),
     }
 }
 
@@ -63,6 +83,7 @@ pub fn in_few_words(what: &Trouble) -> String {
             format!("{product} refused it: {code}")
         }
         Trouble::Product { product, .. } => format!("{product} refused it"),
+        Trouble::Step { of, .. } => in_few_words(of),
         Trouble::Broken { .. } | Trouble::Told { .. } => "the request failed".to_owned(),
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::delivery::pace::Pace;
 use crate::delivery::waiting::Readiness;
-use crate::store::attempt::{Phase, Refusal, Trouble};
+use crate::store::attempt::{Phase, Refusal, Step, Trouble};
 use crate::store::fallback::{Judgement, Relief};
 use crate::store::subscribers::SubscriberRow;
 use crate::time::UnixMs;
@@ -75,6 +75,9 @@ fn leaves_doubt(trouble: Option<&Trouble>) -> bool {
         // Whoever answers for another does not know what that one did.
         Some(Trouble::Status { status }) => matches!(status, 502 | 504),
         Some(Trouble::Product { refusal, .. }) => *refusal == Refusal::Unreadable,
+        // Of several requests one brings it.
+        Some(Trouble::Step { step: Step::Message, of }) => leaves_doubt(Some(of)),
+        Some(Trouble::Step { .. }) => false,
         Some(
             Trouble::Inside { .. }
             | Trouble::Resolve { .. }
@@ -179,6 +182,7 @@ mod tests {
     fn what_went_out_and_was_not_refused_leaves_a_doubt() {
         let detail = String::new;
         let timeout = |phase| Trouble::Timeout { phase, within_ms: 1 };
+        let of_step = |step, of| Trouble::Step { step, of: Box::new(of) };
         let product = |refusal| Trouble::Product {
             product: "wecom".to_owned(),
             code: detail(),
@@ -201,6 +205,10 @@ mod tests {
             (product(Refusal::Busy), false),
             (product(Refusal::Gone), false),
             (product(Refusal::Unreadable), true),
+            (of_step(Step::Message, timeout(Phase::Answer)), true),
+            (of_step(Step::Message, timeout(Phase::Connect)), false),
+            (of_step(Step::Contact, timeout(Phase::Answer)), false),
+            (of_step(Step::Look, timeout(Phase::Answer)), false),
         ] {
             assert_eq!(leaves_doubt(Some(&trouble)), expected, "{trouble:?}");
         }

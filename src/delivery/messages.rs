@@ -42,7 +42,8 @@ impl Shape {
             target,
             language: config.product.lang,
             own: config.product.text.clone(),
-            is_of_one: own.is_some_and(|definition| definition.body.is_of_one()),
+            is_of_one: target.flow.is_some()
+                || own.is_some_and(|definition| definition.body.is_of_one()),
         })
     }
 

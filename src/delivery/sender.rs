@@ -6,17 +6,23 @@ use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Moment, random_fraction};
 use crate::config::SubscriberConfig;
-use crate::delivery::channel::{Channel, Exchange};
+use crate::delivery::channel::{ANSWER_BYTES_MAX, Channel, Exchange};
 use crate::delivery::explain;
 use crate::delivery::messages::Shape;
 use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::redaction::Redaction;
-use crate::delivery::target::{Answer, Recipient, Verdict, Wish, webhook};
+use crate::delivery::target::text::Message;
+use crate::delivery::target::{
+    Answer, Answered, Bringing, Flow, Move, Recipient, Verdict, Wish, webhook,
+};
 use crate::language::Language;
 use crate::metrics::{CountedAttempt, Metrics};
-use crate::store::attempt::{Attempt, Next, Trouble};
+use crate::store::attempt::{Attempt, Next, Phase, Step, Trouble};
 use crate::store::delivery::{Claim, Trigger};
 use crate::time::UnixMs;
+
+/// More requests than bringing one message ever takes.
+const REQUESTS_MAX: usize = 16;
 
 /// A subscriber to which nothing can be sent.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +149,12 @@ impl Sender {
     async fn product(&self, shape: &Shape, claims: &[Claim], now: UnixMs) -> (Exchange, Verdict) {
         let (config, target) = (&self.config, shape.target);
         let recipient = Recipient { url: &config.url, product: &config.product, now };
-        let request = target.bring(&shape.message(claims), recipient);
+        let message = shape.message(claims);
+        if let Some(flow) = target.flow {
+            let is_again = claims.iter().any(|claim| claim.attempt > 1);
+            return self.in_steps(flow, &message, (recipient, is_again)).await;
+        }
+        let request = target.bring(&message, recipient);
         let limit = self.clock.real(config.timeout);
         let mut exchange = self.channel.send(request, limit).await;
         // Neither what is kept nor what is said of it may hold a token that the product quotes.
@@ -159,6 +170,53 @@ impl Sender {
             verdict.wish = Wish::None;
         }
         (exchange, verdict)
+    }
+
+    /// Brings a message by several requests, which together take no longer than one may. Nothing of
+    /// the answers to those that went well is kept: they tell of the customer, and of nothing else.
+    async fn in_steps(
+        &self,
+        flow: Flow,
+        message: &Message,
+        (to, is_again): (Recipient<'_>, bool),
+    ) -> (Exchange, Verdict) {
+        let began = self.clock.now().boot_ms;
+        let redaction =
+            Redaction::new(&self.config.url, &self.config.product).and(&message.word("from"));
+        let (mut last, mut answered) = (Exchange::default(), Vec::new());
+        for _ in 0..REQUESTS_MAX {
+            let bringing = Bringing { message, to, is_again, answered: &answered };
+            let (step, request) = match flow(&bringing) {
+                Move::Ask(step, request) => (step, request),
+                Move::End(verdict) => {
+                    match verdict.trouble {
+                        Some(_) => last.answer.truncate(ANSWER_BYTES_MAX),
+                        None => last.answer.clear(),
+                    }
+                    return (last, verdict);
+                }
+            };
+            let spent = (self.clock.now().boot_ms - began).max(0).unsigned_abs();
+            let left = self.config.timeout.saturating_sub(Duration::from_millis(spent));
+            if left.is_zero() {
+                let within_ms = u64::try_from(self.config.timeout.as_millis()).unwrap_or(u64::MAX);
+                let late = Trouble::Timeout { phase: Phase::Connect, within_ms };
+                return (last, of_step(step, late));
+            }
+            last = self.channel.send(request, self.clock.real(left)).await;
+            last.answer = redaction.clean(std::mem::take(&mut last.answer));
+            let Some(status) = last.http_status.filter(|_| last.trouble.is_none()) else {
+                let silent = || Trouble::Broken { detail: "no answer".to_owned() };
+                let trouble = last.trouble.clone().unwrap_or_else(silent);
+                return (last, of_step(step, trouble));
+            };
+            let asked = last.retry_after.as_deref();
+            let retry_after =
+                asked.and_then(|value| retry::retry_after(value, self.clock.now().unix));
+            answered.push(Answered { step, status, retry_after, body: last.answer.clone() });
+        }
+        let endless = Trouble::Broken { detail: "it takes too many requests".to_owned() };
+        (last, Verdict { trouble: Some(endless), wish: Wish::None })
     }
 
     fn count(&self, claim: &Claim, tried: &Attempt, ended: UnixMs) {
@@ -200,6 +258,12 @@ impl Sender {
             }
         }
     }
+}
+
+/// One of several requests that came to nothing.
+fn of_step(step: Step, trouble: Trouble) -> Verdict {
+    let trouble = Some(Trouble::Step { step, of: Box::new(trouble) });
+    Verdict { trouble, wish: Wish::None }
 }
 
 /// What one request came to.

@@ -97,7 +97,7 @@ fn sign(outcome: &Attempt) -> Sign {
         Next::Retry { wait_ms, asked: true, .. } => Some(Duration::from_millis(wait_ms)),
         _ => None,
     };
-    match &outcome.trouble {
+    match outcome.trouble.as_ref().map(Trouble::itself) {
         None => Sign::Well,
         Some(Trouble::Product { refusal, .. }) => match refusal {
             Refusal::Throttled => Sign::Throttled(asked),

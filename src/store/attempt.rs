@@ -123,11 +123,45 @@ pub enum Trouble {
         /// What that means for what is sent to it.
         refusal: Refusal,
     },
+    /// One of several requests went wrong by which the event was to be brought.
+    Step {
+        /// Which.
+        step: Step,
+        /// How.
+        of: Box<Trouble>,
+    },
     /// What an older version said of it, in its words.
     Told {
         /// The words.
         words: String,
     },
+}
+
+impl Trouble {
+    /// What went wrong, in whichever of several requests.
+    #[must_use]
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::Step { of, .. } => of.itself(),
+            other => other,
+        }
+    }
+}
+
+/// One of the requests by which a product is brought a message, where one is not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Its contact is found or made.
+    Contact,
+    /// The contact's conversation is looked for.
+    Conversation,
+    /// A conversation is begun.
+    NewConversation,
+    /// It is looked whether the conversation has the message.
+    Look,
+    /// The message is brought.
+    Message,
 }
 
 /// What a product's refusal means.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,6 +16,7 @@ use replyd::clock::Clock;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::chatwoot::{self, Desk};
 use crate::support::until;
 
 /// In every URL that a product gives: it must be seen nowhere.
@@ -36,6 +37,7 @@ pub(crate) enum Product {
     Discord,
     Teams,
     Telegram,
+    Chatwoot,
     Mattermost,
     ServerChan,
     PushPlus,
@@ -46,7 +48,7 @@ pub(crate) enum Product {
 }
 
 impl Product {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::DingTalk,
         Self::Feishu,
         Self::WeCom,
@@ -54,6 +56,7 @@ impl Product {
         Self::Discord,
         Self::Teams,
         Self::Telegram,
+        Self::Chatwoot,
         Self::Mattermost,
         Self::ServerChan,
         Self::PushPlus,
@@ -73,6 +76,7 @@ impl Product {
             Self::Discord => "discord",
             Self::Teams => "teams",
             Self::Telegram => "telegram",
+            Self::Chatwoot => "chatwoot",
             Self::Mattermost => "mattermost",
             Self::ServerChan => "serverchan",
             Self::PushPlus => "pushplus",
@@ -93,6 +97,7 @@ impl Product {
             Self::Discord => format!("/api/webhooks/1/{TOKEN}"),
             Self::Teams => format!("/workflows/1/triggers/manual/paths/invoke?sig={TOKEN}"),
             Self::Telegram => String::new(),
+            Self::Chatwoot => format!("/public/api/v1/inboxes/{TOKEN}"),
             Self::Mattermost => format!("/hooks/{TOKEN}"),
             Self::ServerChan => format!("/{TOKEN}.send"),
             Self::PushPlus => "/send".to_owned(),
@@ -106,7 +111,7 @@ impl Product {
     /// What its subscriber has beside.
     fn keys(self) -> String {
         match self {
-            Self::DingTalk | Self::Feishu => format!("secret = \"{SECRET}\"\n"),
+            Self::DingTalk | Self::Feishu | Self::Chatwoot => format!("secret = \"{SECRET}\"\n"),
             Self::Telegram => {
                 format!("secret = \"{TOKEN}\"\noptions = {{ chat_id = -100 }}\n")
             }
@@ -137,6 +142,8 @@ struct Inside {
     too_many: usize,
     is_gone: bool,
     is_a_wall: bool,
+    /// Chatwoot's contacts and conversations.
+    desk: Desk,
 }
 
 /// A robot of a product.
@@ -212,29 +219,51 @@ impl Bot {
         )
     }
 
+    /// Looks into Chatwoot, and changes what it does.
+    pub(crate) fn desk(&self, look: impl FnOnce(&mut Desk)) {
+        look(&mut self.inside.lock().unwrap().desk);
+    }
+
     fn judge(&self, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
         let mut inside = self.inside.lock().unwrap();
-        if inside.is_gone {
-            return Err(Refusal::Gone);
-        }
-        let now = Instant::now();
-        if let Some(until) = inside.blocked_until.filter(|until| *until > now) {
-            inside.too_many += 1;
-            return Err(Refusal::TooMany(until - now));
-        }
-        if let Some(limit) = inside.limit {
-            inside.times.retain(|at| now - *at < limit.per);
-            inside.times.push(now);
-            if inside.times.len() > limit.count {
-                inside.too_many += 1;
-                inside.blocked_until = Some(now + limit.blocked);
-                return Err(Refusal::TooMany(limit.blocked));
-            }
-        }
+        inside.admit()?;
         let json = self.product.read(headers, body)?;
         let text = self.product.text(uri, &json, body.len(), &mut inside.stamps)?;
         inside.texts.push(text);
         Ok(())
+    }
+}
+
+impl Inside {
+    /// Whether it is there, and was not sent too much.
+    fn admit(&mut self) -> Result<(), Refusal> {
+        if self.is_gone {
+            return Err(Refusal::Gone);
+        }
+        let now = Instant::now();
+        if let Some(until) = self.blocked_until.filter(|until| *until > now) {
+            self.too_many += 1;
+            return Err(Refusal::TooMany(until - now));
+        }
+        if let Some(limit) = self.limit {
+            self.times.retain(|at| now - *at < limit.per);
+            self.times.push(now);
+            if self.times.len() > limit.count {
+                self.too_many += 1;
+                self.blocked_until = Some(now + limit.blocked);
+                return Err(Refusal::TooMany(limit.blocked));
+            }
+        }
+        Ok(())
+    }
+
+    /// A request of Chatwoot's; what it is asked first counts.
+    fn serve(&mut self, request: (&Method, &Uri, &[u8])) -> Result<chatwoot::Answer, Refusal> {
+        let (method, uri, _) = request;
+        if *method == Method::POST && uri.path().ends_with("/contacts") {
+            self.admit()?;
+        }
+        Ok(self.desk.take(request, &mut self.texts))
     }
 }
 
@@ -396,6 +425,7 @@ impl Product {
                 assert_eq!(body["type"], "info");
                 text_of(&body["body"])
             }
+            Self::Chatwoot => Err(Refusal::Shape),
             Self::Telegram => {
                 is_at(&format!("/bot{TOKEN}/sendMessage"))?;
                 assert_eq!(body["chat_id"], "-100");
@@ -472,6 +502,11 @@ impl Product {
                 ),
                 _ => (400, String::new()),
             },
+            (Self::Chatwoot, refusal) => match refusal {
+                Some(Refusal::TooMany(_)) => (429, "Retry later\n".to_owned()),
+                Some(Refusal::Gone) => (404, chatwoot::missing().1),
+                _ => (500, String::new()),
+            },
             (Self::Mattermost | Self::Apprise, None) => (200, "ok".to_owned()),
             (Self::ServerChan, None) => (200, json!({ "code": 0, "message": "" }).to_string()),
             (Self::PushPlus | Self::Bark, None) => (200, json!({ "code": 200 }).to_string()),
@@ -510,6 +545,7 @@ impl Product {
 
 async fn answer(
     State(bot): State<Bot>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -518,7 +554,16 @@ async fn answer(
     if bot.inside.lock().unwrap().is_a_wall {
         return (StatusCode::OK, more, HTML.to_owned());
     }
-    let refusal = bot.judge(&uri, &headers, &body).err();
+    let refusal = if bot.product == Product::Chatwoot {
+        let served = bot.inside.lock().unwrap().serve((&method, &uri, &body));
+        match served {
+            Ok(Some((status, body))) => return (status, more, body),
+            Ok(None) => std::future::pending().await,
+            Err(refusal) => Some(refusal),
+        }
+    } else {
+        bot.judge(&uri, &headers, &body).err()
+    };
     if let Some(Refusal::TooMany(wait)) = &refusal {
         let seconds = wait.as_secs_f64().ceil() as u64;
         more.insert("retry-after", seconds.into());

@@ -53,7 +53,9 @@ async fn every_product_shows_a_reply_as_plain_text_and_a_test_as_one() {
     }
     let section = |(product, bot): &(Product, Bot)| {
         let lang = if *product == Product::Slack { "en" } else { "zh" };
-        bot.subscription(product.word(), &format!("lang = \"{lang}\"\nmask = true"))
+        // What tells customers apart by their numbers gets them whole.
+        let mask = *product != Product::Chatwoot;
+        bot.subscription(product.word(), &format!("lang = \"{lang}\"\nmask = {mask}"))
     };
     let home = home(&gateway, &bots.iter().map(section).collect::<Vec<_>>());
     gateway.arrive(UID, reply("13900000001", "<at id=all> @all [a](http://evil.example)"));
@@ -62,17 +64,19 @@ async fn every_product_shows_a_reply_as_plain_text_and_a_test_as_one() {
         let text = bare(&bot.wait_for(1).await[0]);
         let typed = "＜at id=all＞ ＠all [a](http：//evil．example)";
         assert!(text.contains(typed), "{product:?}: {text}");
-        assert!(text.contains("139****0001") && text.contains("1068112227282"), "{text}");
+        let from = if *product == Product::Chatwoot { "13900000001" } else { "139****0001" };
+        assert!(text.contains(from) && text.contains("1068112227282"), "{text}");
         let head = if *product == Product::Slack { "SMS reply from" } else { "【短信回复】" };
         assert!(text.starts_with(head), "{product:?}: {text}");
     }
-    until("all", || count(&home, "delivery WHERE state = 'delivered'") == 14).await;
+    until("all", || count(&home, "delivery WHERE state = 'delivered'") == 15).await;
     assert_eq!(service.stop(), Some(0));
     for (product, bot) in &bots {
         let out = ends(&home, &["subscribers", "test", product.word(), "--json"], 0);
         let json: Value = serde_json::from_str(&out).unwrap();
         let answer = json["attempt"]["answer"].as_str().unwrap();
-        assert_eq!(answer.is_empty(), *product == Product::Teams, "{answer}");
+        let says_nothing = matches!(product, Product::Teams | Product::Chatwoot);
+        assert_eq!(answer.is_empty(), says_nothing, "{answer}");
         let text = bot.texts().pop().unwrap();
         assert!(text.contains("测试") || text.contains("TEST"), "{text}");
     }

@@ -11,6 +11,7 @@ mod bots;
 mod by_hand;
 mod chance;
 mod chat;
+mod chatwoot;
 mod check;
 mod cli;
 mod coverage;

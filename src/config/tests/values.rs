@@ -229,7 +229,7 @@ fn of_subscribers() {
     for (line, expected) in [
         (
             "format = \"slak\"",
-            "10: subscriber \"crm\": format: did you mean \"slack\"? It must be \"standard\" or \"dingtalk\" or \"feishu\" or \"wecom\" or \"slack\" or \"discord\" or \"teams\" or \"telegram\" or \"template\" or \"mattermost\" or \"serverchan\" or \"pushplus\" or \"bark\" or \"ntfy\" or \"gotify\" or \"apprise\"",
+            "10: subscriber \"crm\": format: did you mean \"slack\"? It must be \"standard\" or \"dingtalk\" or \"feishu\" or \"wecom\" or \"slack\" or \"discord\" or \"teams\" or \"telegram\" or \"chatwoot\" or \"template\" or \"mattermost\" or \"serverchan\" or \"pushplus\" or \"bark\" or \"ntfy\" or \"gotify\" or \"apprise\"",
         ),
         (
             "options = { chat_id = \"1\" }",

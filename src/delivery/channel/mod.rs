@@ -37,7 +37,9 @@ mod proxy;
 mod trace;
 
 /// The most of an answer that is kept; the rest is never read.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// The most of a list that is read, from which something is looked up.
+const LIST_BYTES_MAX: usize = 1024 * 1024;
 /// What tells of a receiver's wishes, beside the status.
 const WEBHOOK_DELIVERY: HeaderName = HeaderName::from_static("webhook-delivery");
 const USER_AGENT: HeaderValue =
@@ -138,12 +140,12 @@ impl Channel {
         limit: Duration,
     ) -> Exchange {
         let request = self.request((Method::POST, self.uri.clone()), headers, body.into());
-        self.exchange(request, limit).await
+        self.exchange(request, ANSWER_BYTES_MAX, limit).await
     }
 
     /// Makes a request of its own path, as [`Self::post`] does of the configured one.
     pub async fn send(&self, request: target::Request, limit: Duration) -> Exchange {
-        let target::Request { method, path_and_query, headers, body } = request;
+        let target::Request { method, path_and_query, headers, body, reads } = request;
         let method = match method {
             target::Method::Post => Method::POST,
             target::Method::Get => Method::GET,
@@ -151,7 +153,11 @@ impl Channel {
         let uri = format!("{}{path_and_query}", self.origin.as_deref().unwrap_or_default());
         let request = uri.parse().map_err(hyper::http::Error::from);
         let request = request.and_then(|uri| self.request((method, uri), headers, body.into()));
-        self.exchange(request, limit).await
+        let bytes_max = match reads {
+            target::Reads::First => ANSWER_BYTES_MAX,
+            target::Reads::List => LIST_BYTES_MAX,
+        };
+        self.exchange(request, bytes_max, limit).await
     }
 
     /// Goes the way as far as a request would begin, and sends none: the name, the guard, the
@@ -175,12 +181,13 @@ impl Channel {
     async fn exchange(
         &self,
         request: Result<PostRequest, hyper::http::Error>,
+        bytes_max: usize,
         limit: Duration,
     ) -> Exchange {
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
         let posted = match request {
             Ok(request) => {
-                let posted = self.converse(request, &mut exchange, &mut trace);
+                let posted = self.converse(request, bytes_max, (&mut exchange, &mut trace));
                 tokio::time::timeout(limit, posted).await
             }
             Err(error) => Ok(Err(Trouble::Broken { detail: error.to_string() })),
@@ -213,8 +220,8 @@ impl Channel {
     async fn converse(
         &self,
         request: PostRequest,
-        exchange: &mut Exchange,
-        trace: &mut Trace,
+        bytes_max: usize,
+        (exchange, trace): (&mut Exchange, &mut Trace),
     ) -> Result<(), Trouble> {
         let (connection, response) = self.put_through(request, trace).await?;
         trace.end();
@@ -225,7 +232,7 @@ impl Channel {
         exchange.http_status = Some(response.status().as_u16());
         exchange.retry_after = header(header::RETRY_AFTER);
         exchange.webhook_delivery = header(WEBHOOK_DELIVERY);
-        if read(response.into_body(), &mut exchange.answer).await {
+        if read(response.into_body(), bytes_max, &mut exchange.answer).await {
             self.pool.keep(connection).await;
         }
         Ok(())
@@ -265,12 +272,12 @@ impl Channel {
     }
 }
 
-/// Reads the first of a body. Returns whether that was all of it.
-async fn read(mut body: Incoming, answer: &mut Vec<u8>) -> bool {
+/// Reads the first of a body, so many bytes. Returns whether that was all of it.
+async fn read(mut body: Incoming, bytes_max: usize, answer: &mut Vec<u8>) -> bool {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         let Ok(piece) = frame.into_data() else { continue };
-        let room = ANSWER_BYTES_MAX - answer.len();
+        let room = bytes_max - answer.len();
         answer.extend_from_slice(piece.get(..room).unwrap_or(&piece));
         if piece.len() > room {
             return false;

@@ -58,6 +58,12 @@ impl Refused<'_> {
         self.verdict(Refusal::Gone, Wish::Disable(Disabled::Gone))
     }
 
+    /// Whether it has this one is not known.
+    #[must_use]
+    pub fn unreadable(self) -> Verdict {
+        self.verdict(Refusal::Unreadable, Wish::None)
+    }
+
     fn verdict(self, refusal: Refusal, wish: Wish) -> Verdict {
         let trouble = Trouble::Product {
             product: self.product.to_owned(),

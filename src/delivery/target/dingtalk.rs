@@ -32,6 +32,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
+        needs_number: false,
     },
     name: ["钉钉", "DingTalk"],
     // 20,000 bytes are the whole request's.
@@ -40,6 +41,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

@@ -25,6 +25,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 30, per: Duration::from_mins(1) }),
+        needs_number: false,
     },
     name: ["Discord", "Discord"],
     rules: TextRules { measure: plain::utf16, max: 2_000, escape: plain::no_markdown },
@@ -32,6 +33,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

@@ -29,6 +29,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 100, per: Duration::from_mins(1) }),
+        needs_number: false,
     },
     name: ["飞书", "Feishu"],
     // 20 KB are the whole request's.
@@ -37,6 +38,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

@@ -12,12 +12,13 @@ use url::Url;
 
 use crate::config::{Format, FormatFacts, ProductConfig};
 use crate::language::Language;
-use crate::store::attempt::{Disabled, Trouble};
+use crate::store::attempt::{Disabled, Step, Trouble};
 use crate::template::Definition;
 use crate::time::UnixMs;
 use text::Message;
 
 pub mod answer;
+mod chatwoot;
 mod dingtalk;
 mod discord;
 mod feishu;
@@ -33,7 +34,7 @@ pub mod webhook;
 mod wecom;
 
 /// Every product that needs code.
-static TARGETS: [&Target; 8] = [
+static TARGETS: [&Target; 9] = [
     &dingtalk::TARGET,
     &feishu::TARGET,
     &wecom::TARGET,
@@ -41,6 +42,7 @@ static TARGETS: [&Target; 8] = [
     &discord::TARGET,
     &teams::TARGET,
     &telegram::TARGET,
+    &chatwoot::TARGET,
     &template::TARGET,
 ];
 
@@ -65,6 +67,43 @@ pub struct Target {
     pub advice: fn(&str) -> Option<[&'static str; 2]>,
     /// The request and its meaning, where they are made of templates.
     pub definition: Option<Definition>,
+    /// How a message is brought where one request is not enough.
+    pub flow: Option<Flow>,
+}
+
+/// Says what comes next on the way of one message that is brought by several requests.
+pub type Flow = fn(&Bringing<'_>) -> Move;
+
+/// What a flow decides by.
+pub struct Bringing<'a> {
+    /// The message, which is of one event.
+    pub message: &'a Message,
+    /// To whom it goes.
+    pub to: Recipient<'a>,
+    /// Whether it was tried before, so that the product may have it.
+    pub is_again: bool,
+    /// What the requests of this attempt were answered, in their order.
+    pub answered: &'a [Answered],
+}
+
+/// The answer to one request of several.
+pub struct Answered {
+    /// What it was asked for.
+    pub step: Step,
+    /// Its status.
+    pub status: u16,
+    /// How long to wait, by its `Retry-After` header.
+    pub retry_after: Option<Duration>,
+    /// The first of its body.
+    pub body: Vec<u8>,
+}
+
+/// What a flow decides.
+pub enum Move {
+    /// This is asked next.
+    Ask(Step, Request),
+    /// That is what came of it.
+    End(Verdict),
 }
 
 /// What a product's texts may be.
@@ -98,6 +137,17 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: String,
+    /// How much of its answer is read.
+    pub reads: Reads,
+}
+
+/// How much of an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// As much as is kept.
+    First,
+    /// A list, from which something is looked up.
+    List,
 }
 
 /// How a request is made.
@@ -114,7 +164,15 @@ impl Request {
     #[must_use]
     pub fn json(path_and_query: String, body: &serde_json::Value) -> Self {
         let headers = vec![("content-type", "application/json; charset=utf-8".to_owned())];
-        Self { method: Method::Post, path_and_query, headers, body: body.to_string() }
+        let (method, reads) = (Method::Post, Reads::First);
+        Self { method, path_and_query, headers, body: body.to_string(), reads }
+    }
+
+    /// Looks something up in a list.
+    #[must_use]
+    pub fn list(path_and_query: String) -> Self {
+        let (method, reads) = (Method::Get, Reads::List);
+        Self { method, path_and_query, headers: Vec::new(), body: String::new(), reads }
     }
 }
 

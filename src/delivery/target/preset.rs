@@ -127,6 +127,7 @@ fn read(word: &'static str, text: &str) -> Result<Target, String> {
             url: if file.needs_secret { with_secret } else { template::any_url },
             options: options(&definition),
             rate: rate.map_err(|error| words(&error))?,
+            needs_number: false,
         },
         name: file.name.map(|name| &*name.leak()),
         rules: TextRules { measure, max, escape },
@@ -134,6 +135,7 @@ fn read(word: &'static str, text: &str) -> Result<Target, String> {
         judge: answer::by_status,
         advice: |_| None,
         definition: Some(definition),
+        flow: None,
     })
 }
 

@@ -35,6 +35,15 @@ impl Redaction {
         Self(all.into_iter().map(SecretString::from).collect())
     }
 
+    /// The same with another word that must not be kept.
+    #[must_use]
+    pub fn and(mut self, word: &str) -> Self {
+        if word.len() >= SECRET_BYTES_MIN {
+            self.0.push(SecretString::from(word.to_owned()));
+        }
+        self
+    }
+
     /// An answer without them.
     #[must_use]
     pub fn clean(&self, answer: Vec<u8>) -> Vec<u8> {

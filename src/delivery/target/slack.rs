@@ -23,6 +23,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 1, per: Duration::from_secs(1) }),
+        needs_number: false,
     },
     name: ["Slack", "Slack"],
     // Longer ones are shown in pieces.
@@ -31,6 +32,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

@@ -24,6 +24,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 4, per: Duration::from_secs(1) }),
+        needs_number: false,
     },
     name: ["Teams", "Teams"],
     rules: TextRules { measure: plain::json_bytes, max: 24_000, escape: plain::no_markdown },
@@ -31,6 +32,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {

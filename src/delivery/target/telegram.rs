@@ -30,6 +30,7 @@ pub(super) static TARGET: Target = Target {
             OptionFacts { name: THREAD, is_required: false },
         ],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
+        needs_number: false,
     },
     name: ["Telegram", "Telegram"],
     rules: TextRules { measure: plain::utf16, max: 4_096, escape: plain::as_it_is },
@@ -37,6 +38,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, has_secret: bool) -> Result<(), &'static str> {

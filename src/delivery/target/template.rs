@@ -10,7 +10,7 @@ use crate::config::{FormatFacts, OptionFacts};
 use crate::delivery::target::answer::{self, Refused};
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
-    Answer, Method, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
+    Answer, Method, Reads, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
 };
 use crate::template::{Definition, Escape, Field, Says, Template};
 
@@ -21,6 +21,7 @@ pub(super) static TARGET: Target = Target {
         url: any_url,
         options: &[OptionFacts { name: OptionFacts::ANY, is_required: false }],
         rate: None,
+        needs_number: false,
     },
     name: ["模板", "the template"],
     rules: TextRules { measure: plain::bytes, max: 16 * 1024, escape: plain::as_it_is },
@@ -28,6 +29,7 @@ pub(super) static TARGET: Target = Target {
     judge: answer::by_status,
     advice: |_| None,
     definition: None,
+    flow: None,
 };
 
 pub(super) fn any_url(_: &Url, _: bool) -> Result<(), &'static str> {
@@ -63,6 +65,7 @@ pub(super) fn request(of: &Definition, message: &Message, to: Recipient<'_>) -> 
         path_and_query: path_and_query(to.url, ""),
         headers: content_type.into_iter().chain(headers).collect(),
         body: of.body.fill(of.form.escape(), value),
+        reads: Reads::First,
     }
 }
 

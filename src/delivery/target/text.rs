@@ -33,6 +33,12 @@ impl Message {
     pub fn word(&self, key: &str) -> String {
         self.event.as_ref().map(|event| event.neutral(key)).unwrap_or_default()
     }
+
+    /// Whether it brings one customer's reply.
+    #[must_use]
+    pub fn is_reply(&self) -> bool {
+        self.event.as_ref().is_some_and(|event| event.is(EventType::ReplyReceived))
+    }
 }
 
 /// An event as it is read back from its stored bytes. No `Debug`: it holds what a stranger wrote.

@@ -25,6 +25,7 @@ pub(super) static TARGET: Target = Target {
         url,
         options: &[],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
+        needs_number: false,
     },
     name: ["企业微信", "WeCom"],
     rules: TextRules { measure: plain::bytes, max: 2_048, escape: plain::as_it_is },
@@ -32,6 +33,7 @@ pub(super) static TARGET: Target = Target {
     judge,
     advice,
     definition: None,
+    flow: None,
 };
 
 fn url(url: &Url, _: bool) -> Result<(), &'static str> {
