@@ -18,6 +18,7 @@ mod given;
 mod health;
 mod init;
 mod listen;
+mod log;
 mod man;
 mod new_file;
 mod output;
@@ -41,13 +42,9 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
 
 pub use crate::cli::exit::Exit;
 use crate::cli::exit::Failure;
-use crate::clock::Clock;
 use crate::config::{Config, Secrets};
 use crate::delivery::target;
 
@@ -177,28 +174,6 @@ pub async fn run(arguments: Arguments) -> Exit {
 /// Loads the configuration with its secrets, and starts the log.
 fn load(path: &std::path::Path) -> Result<Config, Failure> {
     let config = Config::load(path, Secrets::Read, target::formats())?;
-    start_log(&format!("warn,replyd={}", config.log.level.as_str()));
+    log::start(&config.log);
     Ok(config)
-}
-
-/// Log lines show the time by which everything else here goes.
-struct BeijingTimer;
-
-impl FormatTime for BeijingTimer {
-    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        write!(writer, "{}", Clock::system().now().unix.beijing().rfc3339())
-    }
-}
-
-/// Log lines go to stderr; `RUST_LOG` wins over what the command would have.
-fn start_log(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
-        && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colour);
-    // The only error is that a log was started already, in a process that runs two commands.
-    drop(subscriber.with_target(false).with_timer(BeijingTimer).try_init());
 }

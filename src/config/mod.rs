@@ -102,6 +102,21 @@ pub struct ServerConfig {
 pub struct LogConfig {
     /// The least important level that is logged.
     pub level: LogLevel,
+    /// What its lines look like.
+    pub format: LogFormat,
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: time, level, words, and what belongs to them as `key=value`.
+    Text,
+    /// For programs: a JSON object in each line.
+    Json,
+}
+
+impl LogFormat {
+    const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
 }
 
 /// The levels of log lines, most important first.
@@ -257,8 +272,9 @@ fn listen(text: &str) -> Result<SocketAddr, &'static str> {
 
 fn log(mut section: Section<'_, '_>) -> LogConfig {
     let level = section.choice("level", LogLevel::Info, &LogLevel::WORDS);
+    let format = section.choice("format", LogFormat::Text, &LogFormat::WORDS);
     section.finish();
-    LogConfig { level }
+    LogConfig { level, format }
 }
 
 #[cfg(test)]

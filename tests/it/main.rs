@@ -36,6 +36,7 @@ mod init;
 mod intake;
 mod kill;
 mod listen;
+mod logs;
 mod metrics;
 mod newcomer;
 mod outage;

@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::{Clock, random_bytes};
 use crate::config::{
-    AccountConfig, Config, Cron, Format, LogConfig, LogLevel, Order, ProductConfig, Reconcile,
-    RetainConfig, ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
+    AccountConfig, Config, Cron, Format, LogConfig, LogFormat, LogLevel, Order, ProductConfig,
+    Reconcile, RetainConfig, ServerConfig, StoreConfig, SubscriberConfig, WebhookSecret,
 };
 use crate::event::EventType;
 use crate::gateway::charset::Charset;
@@ -64,7 +64,7 @@ Exit codes: 0 every reply was kept once, delivered and verified; 1 one was not."
 /// Shows the whole way.
 pub(super) async fn demo(arguments: &Arguments) -> Result<Exit, Failure> {
     // The demo tells by itself what goes wrong in it, and means it to.
-    crate::cli::start_log("off");
+    crate::cli::log::start_silent();
     let stage = Stage::build().await?;
     let story = tokio::spawn(tell_story(stage.clock.clone(), stage.simulator.clone()));
     let mut show = Show::new(stage.clock.clone(), &stage.simulator);
@@ -116,7 +116,7 @@ impl Stage {
                 backup_before_upgrade: true,
             },
             server: ServerConfig { listen: ([127, 0, 0, 1], 0).into() },
-            log: LogConfig { level: LogLevel::Error },
+            log: LogConfig { level: LogLevel::Error, format: LogFormat::Text },
             accounts: vec![account(&simulator)?],
             subscribers: vec![subscriber(&format!("http://{receiver}/hooks/sms"), secret)?],
         };

@@ -49,7 +49,7 @@ server is not reached, 77 that the gateway refuses an account, 78 that the confi
 pub(super) async fn doctor(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let findings = match Config::load(path, Secrets::Read, target::formats()) {
         Ok(config) => {
-            crate::cli::start_log("off");
+            crate::cli::log::start_silent();
             look(path, &config).await?
         }
         Err(errors) => of_configuration(&errors),

@@ -103,7 +103,7 @@ fn the_example_is_the_defaults() {
 
 #[test]
 fn the_defaults_are_these() {
-    let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480 } LogConfig { level: Info }
+    let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480 } LogConfig { level: Info, format: Text }
 RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombstones: 34560000s } true
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
@@ -181,6 +181,7 @@ fn every_key_can_be_set() {
         listen = "[::1]:0"
         [log]
         level = "trace"
+        format = "json"
         [[account]]
         name = "A.b_c-1"
         base_url = "https://sms.example.com/api/"
@@ -233,7 +234,7 @@ fn every_key_can_be_set() {
         "#,
     )
     .unwrap();
-    let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0 } LogConfig { level: Trace }
+    let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0 } LogConfig { level: Trace, format: Json }
 RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones: 7776000s } false
 "A.b_c-1" https://sms.example.com/api "test" b9887c5ebb23ebb294acab183ecf0769 0 0 * * * *
 1200s 1ms PROXY1 Some("1068") Utf8 0ns

@@ -55,6 +55,7 @@ fn of_store_server_and_log() {
             "level = \"INFO\"",
             "2:9: log.level: must be \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
         ),
+        ("[log]", "format = \"xml\"", "2:10: log.format: must be \"text\" or \"json\""),
         ("log = 5", "", "1:7: log: must be the section [log]"),
         ("[store]", "retain = \"14d\"", "2:10: store.retain: must be the section [store.retain]"),
     ] {
