@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod intake;
 pub mod language;
 pub mod metrics;
+pub mod pulse;
 pub mod reply;
 pub mod route;
 pub mod schedule;

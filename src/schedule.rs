@@ -15,6 +15,8 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::pulse::{Pulse, Pulses};
+
 /// The job's schedule: every second.
 const EVERY_SECOND: &str = "* * * * * *";
 /// How often the watchdog looks.
@@ -22,6 +24,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Looks without a beat after which the watchdog beats itself: the scheduler is up to 2.5 s late
 /// on a busy machine, which is no silence.
 const SILENT_LOOKS: u32 = 10;
+
+/// A watchdog that has not looked for so long hangs.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// A heartbeat whose ticks can be awaited.
 pub struct Heartbeat {
@@ -43,7 +48,8 @@ impl Heartbeat {
     }
 
     /// Beats until told to stop.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, pulses: &Pulses, stop: CancellationToken) {
+        let pulse = pulses.pulse("heartbeat", SILENCE_MAX);
         let scheduler = match self.start_scheduler().await {
             Ok(scheduler) => Some(scheduler),
             Err(error) => {
@@ -53,7 +59,7 @@ impl Heartbeat {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.watch_over() => {}
+            () = self.watch_over(&pulse) => {}
         }
         if let Some(mut scheduler) = scheduler
             && let Err(error) = scheduler.shutdown().await
@@ -77,12 +83,13 @@ impl Heartbeat {
     }
 
     /// Looks whether there were beats, and beats where there were none for too long.
-    async fn watch_over(&self) {
+    async fn watch_over(&self, pulse: &Pulse) {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut last, mut silent) = (self.beats.load(Ordering::Relaxed), 0);
         loop {
             looks.tick().await;
+            pulse.beat(SILENCE_MAX);
             let beats = self.beats.load(Ordering::Relaxed);
             if beats != last {
                 if silent >= SILENT_LOOKS {
@@ -106,12 +113,19 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
+    fn pulse() -> Pulse {
+        Pulses::default().pulse("heartbeat", SILENCE_MAX)
+    }
+
     #[tokio::test]
     async fn the_scheduler_beats() {
         let heartbeat = Heartbeat::default();
         let (mut ticks, beats) = (heartbeat.ticks(), Arc::clone(&heartbeat.beats));
         let stop = CancellationToken::new();
-        let running = tokio::spawn(heartbeat.run(stop.clone()));
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { heartbeat.run(&Pulses::default(), stop).await }
+        });
         ticks.changed().await.unwrap();
         ticks.changed().await.unwrap();
         assert!(beats.load(Ordering::Relaxed) >= 2, "the watchdog beat, not the scheduler");
@@ -123,7 +137,7 @@ mod tests {
     async fn the_watchdog_goes_on_without_a_silent_scheduler() {
         let heartbeat = Heartbeat::default();
         let mut ticks = heartbeat.ticks();
-        let watchdog = tokio::spawn(async move { heartbeat.watch_over().await });
+        let watchdog = tokio::spawn(async move { heartbeat.watch_over(&pulse()).await });
         // The clock is tokio's and paused: this takes no time, and only as long as is awaited.
         tokio::time::timeout(LOOK * (SILENT_LOOKS + 1), ticks.changed()).await.unwrap().unwrap();
         tokio::time::timeout(LOOK * 2, ticks.changed()).await.unwrap().unwrap();
@@ -134,7 +148,7 @@ mod tests {
     async fn the_watchdog_leaves_a_beating_scheduler_alone() {
         let heartbeat = Heartbeat::default();
         let (ticks, beats) = (heartbeat.ticks(), Arc::clone(&heartbeat.beats));
-        let watchdog = tokio::spawn(async move { heartbeat.watch_over().await });
+        let watchdog = tokio::spawn(async move { heartbeat.watch_over(&pulse()).await });
         for _ in 0..SILENT_LOOKS * 3 {
             tokio::time::sleep(LOOK * 3).await;
             beats.fetch_add(1, Ordering::Relaxed);

@@ -1,11 +1,13 @@
 //! Lets go, once an hour, of what was kept long enough.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::config::RetainConfig;
+use crate::config::{Config, RetainConfig};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::retention::{Cutoffs, Kind};
@@ -18,9 +20,10 @@ const ASK_INTERVAL: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Lets go, for ever.
-pub(super) async fn keep_down(store: Store, clock: Clock, retain: RetainConfig) {
+pub(super) async fn keep_down(store: Store, clock: Clock, config: watch::Receiver<Arc<Config>>) {
     loop {
         tokio::time::sleep(ASK_INTERVAL).await;
+        let retain = config.borrow().store.retain;
         look(&store, &clock, retain).await;
     }
 }

@@ -6,24 +6,6 @@ use crate::gateway::charset::Charset;
 use crate::gateway::client::{Ending, Received};
 use crate::store::read::{Begin, ReadRequest};
 
-#[tokio::test]
-async fn a_task_that_dies_takes_the_service_down() {
-    for dies in [0, 1, 2] {
-        let mut tasks = Tasks::default();
-        let stop = CancellationToken::new();
-        let waits = stop.clone();
-        tasks.spawn("waits".to_owned(), async move {
-            waits.cancelled().await;
-            Ok(())
-        });
-        tasks.spawn("dies".to_owned(), async move {
-            assert!(dies != 0, "a panic");
-            if dies == 1 { Err(anyhow!("an error")) } else { Ok(()) }
-        });
-        assert!(tasks.supervise(&stop).await.is_err(), "{dies}");
-    }
-}
-
 fn config(folder: &Path, account: &str, password: &str) -> Config {
     let text = format!(
         "[[account]]\nname = \"{account}\"\nbase_url = \"http://127.0.0.1:9\"\nuid = \"9999\"\npassword = \"{password}\"\n"

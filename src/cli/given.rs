@@ -105,7 +105,7 @@ impl Arguments {
         }
         let config = Config::load(path, Secrets::Read, target::formats())?;
         for name in &self.subscriber {
-            let known = config.subscribers.iter().find(|subscriber| subscriber.name == *name);
+            let known = config.subscriber(name);
             let Some(subscriber) = known else {
                 let known: Vec<_> =
                     config.subscribers.iter().map(|one| one.name.as_str()).collect();

@@ -49,7 +49,7 @@ pub(super) async fn poll(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         }
     }
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    let stop = signals::listen().map_err(anyhow::Error::from)?;
+    let stop = signals::listen().map_err(anyhow::Error::from)?.stop;
     let mut worst = Exit::Done;
     for account in config.accounts.into_iter().take_while(|_| !stop.is_cancelled()) {
         let name = account.name.clone();

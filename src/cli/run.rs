@@ -17,8 +17,9 @@ pub(super) struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-The first SIGTERM or Ctrl-C lets what is under way end first, the second insists. More than one
-service may run on a store.
+The first SIGTERM or Ctrl-C lets what is under way end first, the second insists. SIGHUP reads the
+configuration again: all of it or, if anything is wrong with it, nothing. More than one service may
+run on a store.
 
 Examples:
   replyd run
@@ -31,14 +32,14 @@ which is tried again; 75 the store is busy; 78 the configuration or the store is
 /// Runs until a signal, or once.
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
-    let stop = signals::listen().map_err(anyhow::Error::from)?;
+    let signals::Signals { stop, reload } = signals::listen().map_err(anyhow::Error::from)?;
     // A store that is being copied or brought up to date is left as it was.
     let Some(app) = stop.run_until_cancelled(App::build(config, Clock::system())).await else {
         return Ok(Exit::Done);
     };
     let app = app?;
     if !arguments.once {
-        return Ok(app.run(stop).await.map(|()| Exit::Done)?);
+        return Ok(app.run(stop, reload).await.map(|()| Exit::Done)?);
     }
     let once = app.run_once(&stop).await?;
     let failed = once.reads_failed + once.attempts_failed > 0;

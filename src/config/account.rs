@@ -12,7 +12,7 @@ use super::cron::Cron;
 use super::names::Names;
 use super::reader::{Section, Value};
 use super::report::Fault;
-use super::secret::{Purpose, Vault};
+use super::secret::{Purpose, Secret, Vault};
 use super::urls;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::{Access, ReadMode};
@@ -37,7 +37,7 @@ const NUMBER_DIGITS_MAX: usize = 32;
 const BALANCE_LOW_MAX: usize = 1_000_000_000;
 
 /// One account at a gateway. `Debug` shows no login.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccountConfig {
     /// Its name here: unique, 1 to 64 of `a-z A-Z 0-9 . _ -`.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct AccountConfig {
     /// The account's name at the gateway.
     pub uid: String,
     /// What is sent as `pwd`: an MD5 as 32 lower-case hex digits.
-    pub pwd: SecretString,
+    pub pwd: Secret,
     /// When plain reads are due.
     pub schedule: Cron,
     /// The least time between two reads: 10 minutes or more, unless the gateway is on this
@@ -79,7 +79,7 @@ impl AccountConfig {
         Access {
             base_url: self.base_url.clone(),
             uid: self.uid.clone(),
-            pwd: SecretString::clone(&self.pwd),
+            pwd: SecretString::from(self.pwd.expose_secret()),
             charset: self.charset,
             proxy: self.proxy.clone(),
         }
@@ -232,11 +232,7 @@ fn min_interval(value: &Value<'_>, is_local: bool) -> Result<Duration, Fault> {
 }
 
 /// The password as it is sent, from exactly one of the two keys.
-fn pwd(
-    section: &mut Section<'_, '_>,
-    uid: Option<&str>,
-    vault: &Vault<'_>,
-) -> Option<SecretString> {
+fn pwd(section: &mut Section<'_, '_>, uid: Option<&str>, vault: &Vault<'_>) -> Option<Secret> {
     let scheme = section.choice("password_scheme", PasswordScheme::Md5, &SCHEMES);
     let password = section.read("password", |value| vault.open(value, Purpose::Text));
     let digest = section.read("password_md5", |value| digest(value, vault));
@@ -255,7 +251,7 @@ fn pwd(
     hashed.unwrap_or(digest)
 }
 
-fn digest(value: &Value<'_>, vault: &Vault<'_>) -> Result<SecretString, Fault> {
+fn digest(value: &Value<'_>, vault: &Vault<'_>) -> Result<Secret, Fault> {
     let secret = vault.open(value, Purpose::Digest)?;
     let digits = secret.expose_secret();
     if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -264,7 +260,7 @@ fn digest(value: &Value<'_>, vault: &Vault<'_>) -> Result<SecretString, Fault> {
     Ok(digits.to_ascii_lowercase().into())
 }
 
-fn md5_hex(parts: &[&str]) -> SecretString {
+fn md5_hex(parts: &[&str]) -> Secret {
     let mut md5 = Md5::new();
     for part in parts {
         md5.update(part.as_bytes());

@@ -27,6 +27,14 @@ pub struct Cron {
     parsed: croner::Cron,
 }
 
+impl PartialEq for Cron {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Cron {}
+
 /// Why a text is not a [`Cron`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CronError {

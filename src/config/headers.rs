@@ -1,12 +1,12 @@
 //! A subscriber's own headers, and those that it may not set.
 
 use reqwest::header::{HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::FormatFacts;
 use super::reader::{Section, Value};
 use super::report::Fault;
-use super::secret::{Purpose, Vault};
+use super::secret::{Purpose, Secret, Vault};
 
 /// What delivery itself sets, or what would break the request's framing.
 const RESERVED: [&str; 6] =
@@ -22,7 +22,7 @@ pub(super) fn read(
     section: &mut Section<'_, '_>,
     vault: &Vault<'_>,
     facts: Option<&FormatFacts>,
-) -> Vec<(String, SecretString)> {
+) -> Vec<(String, Secret)> {
     let entries = section.read("headers", |value| {
         let entries = value.entries()?;
         if entries.len() > HEADERS_MAX {
@@ -30,7 +30,7 @@ pub(super) fn read(
         }
         Ok(entries)
     });
-    let mut headers: Vec<(String, SecretString)> = Vec::new();
+    let mut headers: Vec<(String, Secret)> = Vec::new();
     for (name, value) in entries.unwrap_or_default() {
         let taken = |name: &str| headers.iter().any(|(other, _)| other == name);
         // A request of one's own has the type of one's own.
@@ -50,7 +50,7 @@ fn header(
     value: Value<'_>,
     (is_taken, reserved): (impl Fn(&str) -> bool, &[&str]),
     vault: &Vault<'_>,
-) -> Result<(String, SecretString), Fault> {
+) -> Result<(String, Secret), Fault> {
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| value.fault("has a key that is not a header's name"))?;
     let value = value.named(name.as_str());

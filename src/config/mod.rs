@@ -22,7 +22,7 @@ pub use product::ProductConfig;
 pub use quiet::QuietHours;
 pub use rate::RateLimit;
 pub use retain::RetainConfig;
-pub use secret::{WebhookSecret, WebhookSecretError, without_line_end};
+pub use secret::{Secret, WebhookSecret, WebhookSecretError, without_line_end};
 pub use source::{SecretSource, Secrets, SourceError};
 pub use subscriber::{AnswerLimits, Order, SubscriberConfig};
 
@@ -202,6 +202,18 @@ impl Config {
         config
             .filter(|_| problems.is_empty())
             .ok_or_else(|| ConfigErrors::new(path, problems, omitted))
+    }
+
+    /// The account of this name.
+    #[must_use]
+    pub fn account(&self, name: &str) -> Option<&AccountConfig> {
+        self.accounts.iter().find(|account| account.name == name)
+    }
+
+    /// The subscriber of this name.
+    #[must_use]
+    pub fn subscriber(&self, name: &str) -> Option<&SubscriberConfig> {
+        self.subscribers.iter().find(|subscriber| subscriber.name == name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 use toml::de::DeValue;
 use url::Url;
@@ -13,7 +13,7 @@ use url::Url;
 use super::format::{Format, FormatFacts, Formats, OptionFacts};
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
-use super::secret::{PLACEHOLDER_HOST, Purpose, Vault};
+use super::secret::{PLACEHOLDER_HOST, Purpose, Secret, Vault};
 use crate::language::Language;
 use crate::template::{BodyForm, Definition, Field, Says, Template, TemplateError, is_sound};
 
@@ -21,12 +21,12 @@ use crate::template::{BodyForm, Definition, Field, Says, Template, TemplateError
 const OPTION_BYTES_MAX: usize = 1_024;
 
 /// What only subscribers of a product's format have. `Debug` shows no secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ProductConfig {
     /// With what the product signs, or its token; none where its URL is all that it gives.
-    pub secret: Option<SecretString>,
+    pub secret: Option<Secret>,
     /// What it needs beside: which chat, for instance.
-    pub options: BTreeMap<String, SecretString>,
+    pub options: BTreeMap<String, Secret>,
     /// The language of the texts.
     pub lang: Language,
     /// What is said of a reply instead of the product's default.
@@ -80,7 +80,7 @@ pub(super) fn format(section: &mut Section<'_, '_>, formats: &Formats) -> Option
 }
 
 /// The product's secret, if there is one.
-pub(super) fn secret(section: &mut Section<'_, '_>, vault: &Vault<'_>) -> Option<SecretString> {
+pub(super) fn secret(section: &mut Section<'_, '_>, vault: &Vault<'_>) -> Option<Secret> {
     section.read("secret", |value| vault.open(value, Purpose::Text))
 }
 
@@ -104,7 +104,7 @@ pub(super) fn options(
     section: &mut Section<'_, '_>,
     facts: Option<&FormatFacts>,
     vault: &Vault<'_>,
-) -> BTreeMap<String, SecretString> {
+) -> BTreeMap<String, Secret> {
     let known = facts.map_or(&[][..], |facts| facts.options);
     let entries = section.read("options", Value::entries);
     if entries.is_none() && section.has("options") {
@@ -130,8 +130,8 @@ pub(super) fn options(
     options
 }
 
-fn read_option(value: Value<'_>, vault: &Vault<'_>) -> Result<SecretString, Fault> {
-    let text: SecretString = match value.toml() {
+fn read_option(value: Value<'_>, vault: &Vault<'_>) -> Result<Secret, Fault> {
+    let text: Secret = match value.toml() {
         DeValue::Integer(number) => number.to_string().into(),
         _ => vault.open(&value, Purpose::Text)?,
     };
@@ -164,7 +164,7 @@ fn unknown(value: &Value<'_>, name: &str, facts: Option<&FormatFacts>) -> Fault 
 pub(super) fn template(
     section: &mut Section<'_, '_>,
     facts: Option<&FormatFacts>,
-    headers: &[(String, SecretString)],
+    headers: &[(String, Secret)],
     vault: &Vault<'_>,
 ) -> (Option<Arc<Template>>, Option<Definition>) {
     let own_form = form_of(headers);
@@ -212,7 +212,7 @@ pub(super) fn template(
 }
 
 /// The form that a header `content-type` names.
-fn form_of(headers: &[(String, SecretString)]) -> Option<BodyForm> {
+fn form_of(headers: &[(String, Secret)]) -> Option<BodyForm> {
     let (_, value) = headers.iter().find(|(name, _)| name == "content-type")?;
     let value = value.expose_secret().to_ascii_lowercase();
     Some(match value {

@@ -47,6 +47,37 @@ impl Purpose {
     }
 }
 
+/// A configured secret: a password, a token, a header's value. It can be compared, so that a
+/// reload sees whether it changed; `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl ExposeSecret<str> for Secret {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(secret)")
+    }
+}
+
 /// Reads secrets: where they come from, and which folder their files are relative to.
 pub(super) struct Vault<'a> {
     pub(super) source: &'a dyn SecretSource,
@@ -55,7 +86,7 @@ pub(super) struct Vault<'a> {
 
 impl Vault<'_> {
     /// The secret that a value holds or names; never an empty one.
-    pub(super) fn open(&self, value: &Value<'_>, purpose: Purpose) -> Result<SecretString, Fault> {
+    pub(super) fn open(&self, value: &Value<'_>, purpose: Purpose) -> Result<Secret, Fault> {
         let secret = match value.toml() {
             DeValue::String(text) => Some(text.as_ref().to_owned()),
             DeValue::Table(table) => self.fetch(value, table)?,
@@ -160,6 +191,14 @@ impl WebhookSecret {
         Self::parse(secret.expose_secret()).map_err(|error| value.fault(error))
     }
 }
+
+impl PartialEq for WebhookSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for WebhookSecret {}
 
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use toml::de::DeValue;
 use url::Url;
 
@@ -18,7 +18,7 @@ use super::quiet::QuietHours;
 use super::rate::RateLimit;
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
-use super::secret::{Purpose, Vault, WebhookSecret};
+use super::secret::{Purpose, Secret, Vault, WebhookSecret};
 use super::{filter, headers, urls};
 use crate::event::EventType;
 use crate::language::Language;
@@ -75,7 +75,7 @@ pub struct AnswerLimits {
 
 /// One destination of replies. `Debug` shows no secret, no header's value, and of URLs only
 /// where they lead.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct SubscriberConfig {
     /// Its name: unique, 1 to 64 of `a-z A-Z 0-9 . _ -`.
     pub name: String,
@@ -117,7 +117,7 @@ pub struct SubscriberConfig {
     /// When of every day it is not sent to: what is due then goes out afterwards.
     pub quiet_hours: Option<QuietHours>,
     /// Further headers by lower-case name; values are printable ASCII.
-    pub headers: Vec<(String, SecretString)>,
+    pub headers: Vec<(String, Secret)>,
     /// The proxy to it: `http` or `socks5`.
     pub proxy: Option<Url>,
     /// Whether deliveries are made; if not, they wait.
@@ -203,7 +203,7 @@ fn read(
         // With a product it is the URL that holds the token.
         let text = match value.toml() {
             DeValue::Table(_) => vault.open(value, Purpose::Url)?,
-            _ => value.text()?.into(),
+            _ => value.text()?.to_owned().into(),
         };
         url(text.expose_secret(), reach).map_err(|error| value.fault(error))
     });

@@ -27,6 +27,7 @@ use crate::delivery::sender::{Sender, SenderError};
 use crate::delivery::standing::{self, News, Rules};
 use crate::event::Notice;
 use crate::metrics::Metrics;
+use crate::pulse::Pulses;
 use crate::store::Store;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Claim;
@@ -36,6 +37,9 @@ use crate::time::UnixMs;
 
 /// The longest sleep: what a clock that was set hides is noticed after it at the latest.
 const REST_MAX: Duration = Duration::from_mins(1);
+/// A worker that has not come round for so long hangs: a rest is shorter, and nothing else is
+/// waited for by itself.
+const SILENCE_MAX: Duration = Duration::from_mins(3);
 /// Wait before a store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -53,6 +57,7 @@ pub struct WorkerError {
 pub struct Worker {
     store: Store,
     sender: Arc<Sender>,
+    pulses: Pulses,
 }
 
 /// A turn under way, with what it is about to record.
@@ -71,7 +76,14 @@ impl Worker {
         config: SubscriberConfig,
         metrics: Metrics,
     ) -> Result<Self, SenderError> {
-        Ok(Self { store, sender: Arc::new(Sender::new(config, clock)?.counting(metrics)) })
+        let sender = Arc::new(Sender::new(config, clock)?.counting(metrics));
+        Ok(Self { store, sender, pulses: Pulses::default() })
+    }
+
+    /// The same, which shows there that it is alive while it runs.
+    #[must_use]
+    pub fn pulsing(self, pulses: &Pulses) -> Self {
+        Self { pulses: pulses.clone(), ..self }
     }
 
     /// Delivers for ever, until told to stop; attempts under way are waited for.
@@ -79,12 +91,14 @@ impl Worker {
     /// # Errors
     /// When the store is closed. Everything else is told and tried again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        let pulse = self.pulses.pulse(&format!("subscriber {}", self.name()), SILENCE_MAX);
         let mut changes = self.store.changes();
         let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
         let mut turn: Option<UnderWay> = None;
         // A failing store is told when it begins to fail, not at every try.
         let mut told = false;
         while !stop.is_cancelled() {
+            pulse.beat(SILENCE_MAX);
             desk.start();
             let now = self.now();
             let rest = desk.rest(now);

@@ -18,6 +18,7 @@ use crate::intake::plan::{self, Step, Wishes};
 use crate::intake::standing::{self, Teller};
 use crate::intake::take_in::TakeIn;
 use crate::metrics::Metrics;
+use crate::pulse::Pulses;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -34,6 +35,10 @@ const BEGIN_MAX: Duration = Duration::from_secs(10);
 pub const ROOM: u64 = 2 * BODY_BYTES_MAX as u64;
 /// Wait before a store that failed is tried again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A reader that has not come round for so long beside the time of a read hangs: the other calls
+/// of a step take half a minute at most, and the store answers or fails.
+const SILENCE_MAX: Duration = Duration::from_mins(5);
 
 /// A step of intake that could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +83,7 @@ pub struct Reader {
     config: AccountConfig,
     client: Client,
     take_in: TakeIn,
+    pulses: Pulses,
 }
 
 impl Reader {
@@ -89,13 +95,20 @@ impl Reader {
         let client = Client::new(config.access())
             .map_err(|source| IntakeError::Client { account: config.name.clone(), source })?;
         let take_in = TakeIn::new(store.clone(), clock.clone());
-        Ok(Self { store, clock, config, client, take_in })
+        let pulses = Pulses::default();
+        Ok(Self { store, clock, config, client, take_in, pulses })
     }
 
     /// The same, whose reads are counted there.
     #[must_use]
     pub fn counting(self, metrics: Metrics) -> Self {
         Self { take_in: self.take_in.counting(metrics), ..self }
+    }
+
+    /// The same, which shows there that it is alive while it runs.
+    #[must_use]
+    pub fn pulsing(self, pulses: &Pulses) -> Self {
+        Self { pulses: pulses.clone(), ..self }
     }
 
     /// Takes in and reads, for ever, until told to stop; a read in flight is waited for. Each
@@ -108,10 +121,14 @@ impl Reader {
         mut ticks: watch::Receiver<u64>,
         stop: CancellationToken,
     ) -> Result<(), IntakeError> {
+        let name = format!("account {}", self.config.name);
+        let silence = self.config.timeout + SILENCE_MAX;
+        let pulse = self.pulses.pulse(&name, silence);
         let mut first = None;
         let mut taking = Trouble::of("an answer is not taken in; it is kept, and reading goes on");
         let mut trouble = Trouble::of("reading waits: nothing is asked for that could not be kept");
         while !stop.is_cancelled() {
+            pulse.beat(silence);
             let rest = match self.take_in_and_step(&mut first, &mut taking).await {
                 Ok(rest) => {
                     trouble.over(&self.config.name);

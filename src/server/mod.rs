@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::pulse::Pulses;
 use crate::store::Store;
 
 /// How long requests under way may take to end when the service does.
@@ -31,6 +32,8 @@ pub struct Seen {
     pub clock: Clock,
     /// What it counts.
     pub metrics: Metrics,
+    /// Whether its tasks are alive.
+    pub pulses: Pulses,
     /// Its configuration, which a reload replaces.
     pub config: watch::Receiver<Arc<Config>>,
 }

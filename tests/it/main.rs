@@ -47,6 +47,7 @@ mod reads;
 mod receiver;
 mod recovery;
 mod refusals;
+mod reload;
 mod replay;
 mod replay_jobs;
 mod replies;

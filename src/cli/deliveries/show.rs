@@ -52,7 +52,7 @@ pub(super) async fn show(
         let message = format!("replyd: there is no delivery {}", arguments.id);
         return Err(Failure::new(Exit::NotFound, message));
     };
-    let subscriber = config.subscribers.iter().find(|one| one.name == delivery.row.subscriber);
+    let subscriber = config.subscriber(&delivery.row.subscriber);
     if subscriber.is_some_and(|subscriber| subscriber.order == Order::None) {
         delivery.behind = None;
     }

@@ -7,10 +7,10 @@ mod receiver;
 mod show;
 mod story;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -70,7 +70,7 @@ pub(super) async fn demo(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut show = Show::new(stage.clock.clone(), &stage.simulator);
     show.opening(SPEED);
     let stop = stage.stop.clone();
-    let running = tokio::spawn(stage.app.run(stop.clone()));
+    let running = tokio::spawn(stage.app.run(stop.clone(), Arc::default()));
     let in_time = show_until_done(&mut show, stage.webhooks, &stage.simulator, &stage.store).await;
     let figures = stage.store.figures().await?;
     let good = show.summary(&figures, &stage.simulator) && in_time.is_some();
@@ -138,7 +138,7 @@ fn account(simulator: &Simulator) -> anyhow::Result<AccountConfig> {
         name: "main".to_owned(),
         base_url: Url::parse(&simulator.base_url())?,
         uid: login.uid,
-        pwd: SecretString::from(login.pwd),
+        pwd: login.pwd.to_owned().into(),
         schedule: Cron::parse("0 * * * * *")?,
         min_interval: INTERVAL,
         timeout: Duration::from_mins(5),

@@ -212,7 +212,7 @@ async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
     if is_look && !wanted.refetch {
         course.look(&request).await?;
     } else {
-        let stop = signals::listen().map_err(anyhow::Error::from)?;
+        let stop = signals::listen().map_err(anyhow::Error::from)?.stop;
         let mut requests = vec![request.clone()];
         if wanted.refetch {
             request.new_since = Some(next_read(&store).await?);

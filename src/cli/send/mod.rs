@@ -83,7 +83,7 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let store = store(&config, &account.name, &clock).await?;
     let id = random_bytes::<16>().map_err(anyhow::Error::from)?;
     told.id = Some(format!("msg_{}", hex::encode(id)));
-    let stop = signals::listen().map_err(anyhow::Error::from)?;
+    let stop = signals::listen().map_err(anyhow::Error::from)?.stop;
     let caller = Caller::new(store.clone(), clock.clone(), &account)
         .map_err(|error| Failure::new(Exit::Failed, format!("replyd: {error}")))?;
     let message = NewMessage {

@@ -88,7 +88,7 @@ async fn chosen<'a>(
     store: Option<&Store>,
     name: &str,
 ) -> Result<&'a SubscriberConfig, Failure> {
-    if let Some(found) = config.subscribers.iter().find(|subscriber| subscriber.name == name) {
+    if let Some(found) = config.subscriber(name) {
         return Ok(found);
     }
     if let Some(store) = store

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
-use crate::config::{FormatFacts, OptionFacts};
+use crate::config::{FormatFacts, OptionFacts, Secret};
 use crate::delivery::target::answer::{self, Refused};
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
@@ -69,7 +69,7 @@ pub(super) fn request(of: &Definition, message: &Message, to: Recipient<'_>) -> 
     }
 }
 
-fn shown(secret: Option<&secrecy::SecretString>) -> String {
+fn shown(secret: Option<&Secret>) -> String {
     secret.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default()
 }
 

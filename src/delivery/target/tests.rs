@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
-
 use super::*;
+use crate::config::Secret;
 use crate::store::attempt::Refusal;
 
 /// What a recorded answer must be taken for.
@@ -33,7 +32,7 @@ pub(super) fn recipient(
     options: &[(&str, &str)],
     now_ms: i64,
 ) -> To {
-    let secret_of = |text: &str| SecretString::from(text.to_owned());
+    let secret_of = |text: &str| Secret::from(text.to_owned());
     let options: BTreeMap<_, _> =
         options.iter().map(|(name, value)| ((*name).to_owned(), secret_of(value))).collect();
     let secret = secret.map(secret_of);

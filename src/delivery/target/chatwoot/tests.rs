@@ -1,5 +1,3 @@
-use secrecy::SecretString;
-
 use super::*;
 use crate::config::ProductConfig;
 use crate::delivery::target::text::{self, Event, Teller};
@@ -213,7 +211,7 @@ fn who_wrote_is_told_apart_by_the_number() {
 #[test]
 fn the_contact_is_proven_where_there_is_a_token() {
     let mut way = Way::of(BODY);
-    way.product.secret = Some(SecretString::from("key".to_owned()));
+    way.product.secret = Some("key".to_owned().into());
     let contact = json(&way.asks(Step::Contact));
     // HMAC-SHA256 with the key `key`.
     let expected = identifier_hash("key", "+8613912341234");
