@@ -3,6 +3,7 @@
 //! This is the one place that knows every room. A task that ends before it is told to takes the
 //! service down with it, loudly: half a service would lose replies in silence.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::app::replays::Replays;
 use crate::app::service::Service;
 use crate::clock::Clock;
-use crate::config::{AccountConfig, Config, SubscriberConfig};
+use crate::config::{AccountConfig, Config, ServerConfig, SubscriberConfig};
 use crate::delivery::takeover::Takeover;
 use crate::delivery::worker::Worker;
 use crate::intake::balance::Balance;
@@ -29,6 +30,7 @@ use crate::sending::outbox::Outbox;
 use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, Verdict};
+use crate::store::token::{TokenRow, TokenState};
 use crate::store::upgrade::{Upgrade, Upgraded};
 use crate::store::{OpenMode, Store};
 use crate::time::{format_duration, millis};
@@ -53,6 +55,16 @@ pub struct App {
     store: Store,
     metrics: Metrics,
     pulses: Pulses,
+}
+
+/// Other machines would reach the service, and nobody has a token.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "server.listen is {listen}, which other machines reach, and no token is valid: make one with \
+     `replyd token new --name NAME --scope read`, or listen on 127.0.0.1"
+)]
+pub struct NoToken {
+    listen: SocketAddr,
 }
 
 /// What a run that ended by itself did.
@@ -95,6 +107,7 @@ impl App {
     /// When a task fails or ends before it was told to.
     pub async fn run(self, stop: CancellationToken, reload: Arc<Notify>) -> anyhow::Result<()> {
         let config = self.config();
+        self.require_token(&config.server).await?;
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen)
             .await
@@ -115,6 +128,17 @@ impl App {
         self.store.close().await;
         info!("replyd has stopped");
         result
+    }
+
+    /// Where other machines reach the service, somebody must have a token already: else there is
+    /// nobody for whom it listens there.
+    async fn require_token(&self, server: &ServerConfig) -> anyhow::Result<()> {
+        let now = self.clock.now().unix;
+        let is_valid = |token: &TokenRow| token.state(now) == TokenState::Valid;
+        if server.is_local() || self.store.tokens().await?.iter().any(is_valid) {
+            return Ok(());
+        }
+        Err(NoToken { listen: server.listen }.into())
     }
 
     /// Reads each account once, if its slot is free or soon will be, goes on with replays, delivers

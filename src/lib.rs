@@ -21,6 +21,7 @@ pub mod route;
 pub mod schedule;
 pub mod sending;
 pub mod server;
+pub mod shape;
 pub mod store;
 pub mod template;
 pub mod time;

@@ -12,6 +12,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
+pub use when::{Since, Until};
+
+mod when;
+
 /// Beijing's distance from UTC. China has had one zone and no daylight saving since 1991, and
 /// the gateway's protocol is younger than that.
 const BEIJING: Offset = Offset::constant(8);

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::cli::facts;
 use crate::cli::output;
 use crate::delivery::explain;
 use crate::language::Language;
-use crate::store::attempt::{Next, Timings};
+use crate::store::attempt::Timings;
 use crate::store::by_hand::AttemptRow;
 
 /// Letters of an answer that are shown on a terminal; JSON has all that is kept.
@@ -35,45 +33,6 @@ pub(super) fn print(attempt: &AttemptRow, language: Language) {
             (name("接下来", "next"), Some(explain::next(&attempt.next, language))),
         ],
     );
-}
-
-/// The attempt with its facts and the words for them in both languages.
-pub(super) fn as_json(attempt: &AttemptRow) -> Value {
-    let Timings { resolve, connect, tls, first_byte } = attempt.timings;
-    let micros = |span: Option<Duration>| span.map(|span| span.as_micros() as u64);
-    let trouble = attempt
-        .trouble
-        .as_ref()
-        .map(|trouble| with_words(json!(trouble), |language| explain::trouble(trouble, language)));
-    let mut next =
-        with_words(json!(attempt.next), |language| explain::next(&attempt.next, language));
-    if let (Next::Retry { at, .. }, Some(fields)) = (&attempt.next, next.as_object_mut()) {
-        fields.insert("at".to_owned(), json!(at.beijing().rfc3339()));
-    }
-    json!({
-        "number": attempt.number,
-        "began_at": attempt.started.beijing().rfc3339(),
-        "took_ms": attempt.took.as_millis() as u64,
-        "address": attempt.address,
-        "resolve_us": micros(resolve),
-        "connect_us": micros(connect),
-        "tls_us": micros(tls),
-        "first_byte_us": micros(first_byte),
-        "http_status": attempt.http_status,
-        "answer": String::from_utf8_lossy(&attempt.answer),
-        "trouble": trouble,
-        "next": next,
-    })
-}
-
-/// Facts, and the words for them in both languages.
-pub(super) fn with_words(mut facts: Value, words: impl Fn(Language) -> String) -> Value {
-    if let Some(fields) = facts.as_object_mut() {
-        for (word, language) in Language::WORDS {
-            fields.insert(word.to_owned(), json!(words(language)));
-        }
-    }
-    facts
 }
 
 fn times(timings: &Timings, language: Language) -> Option<String> {
@@ -121,8 +80,6 @@ pub(super) fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::attempt::Trouble;
-    use crate::time::UnixMs;
 
     #[test]
     fn spans_have_no_more_digits_than_say_anything() {
@@ -144,32 +101,5 @@ mod tests {
         let long = "好".repeat(ANSWER_LETTERS_MAX + 7);
         let shown = answer(long.as_bytes(), Language::En).unwrap();
         assert!(shown.ends_with("好 … (7 more letters)"), "{shown}");
-    }
-
-    #[test]
-    fn json_has_the_facts_and_both_languages() {
-        let attempt = AttemptRow {
-            delivery: 1,
-            number: 2,
-            started: UnixMs(0),
-            took: Duration::from_millis(7),
-            address: None,
-            timings: Timings { connect: Some(Duration::from_micros(3)), ..Timings::default() },
-            http_status: Some(500),
-            trouble: Some(Trouble::Status { status: 500 }),
-            answer: vec![b'a', 0xff],
-            next: Next::Retry { at: UnixMs(60_000), wait_ms: 60_000, asked: true },
-        };
-        let json = as_json(&attempt);
-        assert_eq!(json["trouble"]["kind"], "status");
-        assert_eq!(json["trouble"]["en"], "HTTP 500: the receiver failed");
-        assert_eq!(json["trouble"]["zh"], "HTTP 500：接收方出错");
-        assert_eq!(
-            (&json["next"]["then"], &json["next"]["asked"]),
-            (&json!("retry"), &json!(true))
-        );
-        assert_eq!(json["next"]["at"], "1970-01-01T08:01:00+08:00");
-        assert_eq!((&json["connect_us"], &json["tls_us"]), (&json!(3), &Value::Null));
-        assert_eq!(json["answer"], "a\u{fffd}");
     }
 }

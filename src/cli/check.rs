@@ -43,6 +43,9 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure>
             output::talk(&note);
         }
     }
+    if let Some(note) = loaded.as_ref().ok().and_then(open_to_others) {
+        output::talk(&note);
+    }
     if arguments.json {
         output::data(&report(&loaded).to_string());
         return Ok(if loaded.is_ok() { Exit::Done } else { Exit::Configuration });
@@ -77,6 +80,17 @@ fn unvetted(subscriber: &SubscriberConfig) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// What is right only where somebody has made a token, which the store knows.
+fn open_to_others(config: &Config) -> Option<String> {
+    let listen = config.server.listen;
+    (!config.server.is_local()).then(|| {
+        format!(
+            "note: server.listen: other machines reach {listen}. `replyd run` starts there only when a token \
+             is valid (`replyd token list`), and speaks plain HTTP: put a proxy with TLS in front of it"
+        )
+    })
 }
 
 fn summary(config: &Config) -> Vec<String> {

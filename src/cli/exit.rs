@@ -2,6 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
+use crate::app::NoToken;
 use crate::config::ConfigErrors;
 use crate::intake::reader::IntakeError;
 use crate::store::error::StoreError;
@@ -93,9 +94,13 @@ impl From<IntakeError> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        let exit = match error.is::<NoToken>() {
+            true => Exit::Configuration,
+            false => Exit::Failed,
+        };
         match error.downcast::<StoreError>() {
             Ok(error) => error.into(),
-            Err(error) => Self::new(Exit::Failed, format!("replyd: {error:#}")),
+            Err(error) => Self::new(exit, format!("replyd: {error:#}")),
         }
     }
 }

@@ -32,10 +32,10 @@ mod run;
 mod send;
 mod signals;
 mod sim;
-mod since;
 mod spoken;
 mod subscribers;
 mod table;
+mod token;
 mod told;
 mod verify;
 
@@ -118,6 +118,8 @@ enum Command {
     Backup(backup::Arguments),
     /// A gateway on this machine that hands out made-up replies, for tests
     Sim(sim::Arguments),
+    /// Tokens for the HTTP API: make, list and revoke them
+    Token(token::Arguments),
     /// Listen for webhooks on this machine, verify them and explain what comes
     Listen(listen::Arguments),
     /// Say why a webhook's signature holds or does not
@@ -157,6 +159,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Reads(arguments) => reads::reads(&config, &arguments).await,
         Command::Backup(arguments) => backup::backup(&config, &arguments).await,
         Command::Sim(arguments) => sim::sim(&arguments).await,
+        Command::Token(arguments) => token::token(&config, &arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -57,6 +57,8 @@ pub const EXAMPLE: &str = include_str!("../../config.toml.example");
 
 /// A configuration of a thousand accounts is a tenth of this: more is some other file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Nobody has as many names for one machine.
+const SERVER_HOSTS_MAX: usize = 32;
 /// A shorter key could be found by trying.
 const ID_KEY_BYTES_MIN: usize = 16;
 
@@ -90,11 +92,22 @@ pub struct StoreConfig {
     pub backup_before_upgrade: bool,
 }
 
-/// The HTTP server of health.
+/// The HTTP server of health and of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// A loopback address; port 0 takes a free one.
+    /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Names under which it may be asked, besides addresses and this machine's own: in small
+    /// letters, without a port.
+    pub hosts: Vec<String>,
+}
+
+impl ServerConfig {
+    /// Whether only this machine can reach it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
 }
 
 /// What is logged.
@@ -268,18 +281,23 @@ fn id_key(value: &Value<'_>, vault: &Vault<'_>) -> Result<IdKey, Fault> {
 fn server(mut section: Section<'_, '_>) -> Option<ServerConfig> {
     let default = SocketAddr::from(([127, 0, 0, 1], 8480));
     let listen = section.read("listen", |value| value.parse(listen));
+    let hosts = section.list("hosts", 0..=SERVER_HOSTS_MAX, |value| value.parse(server_host));
     section.finish();
-    Some(ServerConfig { listen: listen.unwrap_or(default) })
+    Some(ServerConfig { listen: listen.unwrap_or(default), hosts: hosts.unwrap_or_default() })
 }
 
 fn listen(text: &str) -> Result<SocketAddr, &'static str> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| "not an address and port like 127.0.0.1:8480")?;
-    if !address.ip().to_canonical().is_loopback() {
-        return Err("must be a loopback address: there are no access tokens yet, so every \
-                    machine that reaches another would be let in");
+    text.parse().map_err(|_| "not an address and port like 127.0.0.1:8480")
+}
+
+/// A name as a client has it in `Host`, without the port.
+fn server_host(text: &str) -> Result<String, &'static str> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) if name == text.to_ascii_lowercase() => Ok(name),
+        Ok(url::Host::Domain(_)) => Err("must be written as clients send it: in ASCII"),
+        Ok(_) => Err("must be a name: addresses are let in as they are"),
+        Err(_) => Err("not a host name like replyd.example.com, without scheme and port"),
     }
-    Ok(address)
 }
 
 fn log(mut section: Section<'_, '_>) -> LogConfig {

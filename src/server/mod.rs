@@ -1,10 +1,13 @@
-//! What the service shows of itself by HTTP, on this machine only.
+//! What the service shows of itself by HTTP: its health and counts to everybody who reaches it, and
+//! the API to whoever has a token.
 
+mod api;
+mod connection;
 mod health;
 mod metrics;
 mod process;
+pub mod token;
 
-use std::future::IntoFuture;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +16,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,8 +24,8 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulses;
 use crate::store::Store;
 
-/// How long requests under way may take to end when the service does.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long what was begun may take to end when the service does: longer than a call to the gateway.
+const ACTS_END_MAX: Duration = Duration::from_secs(40);
 
 /// What of the service is shown.
 #[derive(Clone)]
@@ -43,13 +47,11 @@ pub struct Seen {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, seen: Seen, stop: CancellationToken) -> io::Result<()> {
-    let metrics = metrics::routes(seen.clock.now().unix);
-    let router = Router::new().merge(health::routes()).merge(metrics).with_state(seen);
-    let serving =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    tokio::select! {
-        served = serving.into_future() => served,
-        // A request that is half sent must not hold up the end.
-        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN_MAX).await } => Ok(()),
-    }
+    let acts = TaskTracker::new();
+    let plain = Router::new().merge(health::routes()).merge(metrics::routes(seen.clock.now().unix));
+    let router = plain.with_state(seen.clone()).merge(api::routes(seen, acts.clone()));
+    let accepted = connection::accept(listener, router, stop).await;
+    acts.close();
+    drop(tokio::time::timeout(ACTS_END_MAX, acts.wait()).await);
+    accepted
 }

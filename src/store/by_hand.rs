@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Told;
 use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::attempt::{Attempt, Next, Timings, Trouble};
+use crate::store::audit_entry::NewAuditEntry;
 use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
-use crate::store::sqlite::{by_hand, search};
+use crate::store::sqlite::{audit_entries, by_hand, search};
 use crate::store::subscribers::SubscriberRow;
 use crate::time::UnixMs;
 
@@ -38,6 +41,29 @@ pub struct DeliveryFilter {
     pub since: Option<UnixMs>,
     /// Made before that.
     pub until: Option<UnixMs>,
+}
+
+impl DeliveryFilter {
+    /// The same for an act: where no state is named, those to which it is usually done.
+    ///
+    /// # Errors
+    /// A state that is named and to whose deliveries it cannot be done.
+    pub fn for_act(mut self, act: Act) -> Result<Self, DeliveryState> {
+        if self.states.is_empty() {
+            self.states = act.usual_states().to_vec();
+        }
+        match self.states.iter().find(|state| !act.applies_to(**state)) {
+            Some(state) => Err(*state),
+            None => Ok(self),
+        }
+    }
+}
+
+/// A delivery's place in the list, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPlace {
+    pub(super) created_ms: i64,
+    pub(super) id: i64,
 }
 
 /// A delivery as it is listed. No `Debug`: it holds what a stranger wrote.
@@ -78,6 +104,14 @@ pub struct Counterpart {
     pub subscriber: String,
     /// Whether the first receiver may have the event already.
     pub in_doubt: bool,
+}
+
+impl DeliveryRow {
+    /// Its place in the list.
+    #[must_use]
+    pub fn place(&self) -> DeliveryPlace {
+        DeliveryPlace { created_ms: self.created.0, id: self.id }
+    }
 }
 
 /// All about one delivery.
@@ -154,6 +188,16 @@ pub enum Act {
 }
 
 impl Act {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+        }
+    }
+
     /// The states of deliveries to which it can be done.
     #[must_use]
     pub fn states(self) -> &'static [DeliveryState] {
@@ -184,16 +228,19 @@ impl Act {
 }
 
 impl Store {
-    /// Lists the newest deliveries that the filter lets through, newest first.
+    /// Lists the newest deliveries that the filter lets through, newest first; those behind a place,
+    /// where one is given.
     ///
     /// # Errors
     /// The store's own.
     pub async fn deliveries(
         &self,
         filter: DeliveryFilter,
+        behind: Option<DeliveryPlace>,
         limit: usize,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        self.engine.read(move |connection| search::list(connection, &filter, limit)).await
+        let list = move |connection: &_| search::list(connection, &filter, behind, limit);
+        self.engine.read(list).await
     }
 
     /// The numbers of all deliveries that the filter lets through, by subscriber, oldest first:
@@ -241,6 +288,17 @@ impl Store {
         ids: &[i64],
         act: Act,
         now: UnixMs,
+        tell: impl FnMut(usize),
+    ) -> Result<usize, StoreError> {
+        self.act_on_for(ids, (act, None), now, tell).await
+    }
+
+    /// The same, with an audit entry in each transaction where one is given.
+    pub(super) async fn act_on_for(
+        &self,
+        ids: &[i64],
+        (act, entry): (Act, Option<NewAuditEntry>),
+        now: UnixMs,
         mut tell: impl FnMut(usize),
     ) -> Result<usize, StoreError> {
         let mut changed = 0;
@@ -248,11 +306,15 @@ impl Store {
             if changed > 0 {
                 tokio::time::sleep(REST).await;
             }
-            let chunk = chunk.to_vec();
-            changed += self
-                .engine
-                .write(move |connection| by_hand::act(connection, &chunk, act, now))
-                .await?;
+            let (chunk, entry) = (chunk.to_vec(), entry.clone());
+            let change = move |connection: &_| {
+                let changed = by_hand::act(connection, &chunk, act, now)?;
+                if let Some(entry) = &entry {
+                    audit_entries::put(connection, entry, &format!("{changed} changed"), now)?;
+                }
+                Ok(changed)
+            };
+            changed += self.engine.write(change).await?;
             self.changed();
             tell(changed);
         }

@@ -1,9 +1,12 @@
 //! The journal: what was read, and what was kept of it. Nothing here changes anything, and
 //! nothing personal is in it but a read's own body.
 
+use std::collections::HashMap;
+
 use crate::gateway::status::Status;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::hour::{Gap, HourRow};
 use crate::store::read::ReadId;
 use crate::store::sqlite::journal;
 use crate::time::{Hour, UnixMs};
@@ -60,6 +63,8 @@ pub struct JournalFilter {
     pub since: Option<UnixMs>,
     /// Only those that were doubtful.
     pub doubtful: bool,
+    /// Before the read of this number.
+    pub before: Option<ReadId>,
     /// At most so many, the newest.
     pub limit: usize,
 }
@@ -84,7 +89,50 @@ pub struct Coverage {
     pub second_reader: Option<UnixMs>,
 }
 
+/// All that is shown of an account's hours.
+#[derive(Clone, Debug)]
+pub struct CoverageDetail {
+    /// The account.
+    pub account: String,
+    /// What its hours come to.
+    pub coverage: Coverage,
+    /// What points to lost replies.
+    pub gaps: Vec<Gap>,
+    /// The hours of the span that were owed at some time.
+    pub rows: HashMap<Hour, HourRow>,
+    /// How many replies are kept of each hour that has any.
+    pub replies: HashMap<Hour, u64>,
+}
+
+impl CoverageDetail {
+    /// How many replies are kept of an hour.
+    #[must_use]
+    pub fn replies(&self, hour: Hour) -> u64 {
+        self.replies.get(&hour).copied().unwrap_or_default()
+    }
+}
+
 impl Store {
+    /// All that is shown of an account's hours, from the first to the last.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn coverage_detail(
+        &self,
+        account: &str,
+        first: Hour,
+        last: Hour,
+    ) -> Result<CoverageDetail, StoreError> {
+        let rows = self.hours(account, first, last).await?;
+        Ok(CoverageDetail {
+            account: account.to_owned(),
+            coverage: self.coverage(account).await?,
+            gaps: self.gaps(account).await?,
+            rows: rows.into_iter().map(|row| (row.hour, row)).collect(),
+            replies: self.replies_by_hour(account, first, last).await?.into_iter().collect(),
+        })
+    }
+
     /// The newest reads, newest first.
     ///
     /// # Errors

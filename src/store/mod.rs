@@ -5,6 +5,7 @@
 //! as a pure function and runs it between reading and writing. It knows nothing of HTTP.
 
 pub mod attempt;
+pub mod audit_entry;
 pub mod balance;
 pub mod by_hand;
 pub mod delivery;
@@ -22,6 +23,7 @@ pub mod retention;
 pub mod slot;
 mod sqlite;
 pub mod subscribers;
+pub mod token;
 pub mod turn;
 pub mod upgrade;
 

@@ -297,12 +297,16 @@ impl Store {
         self.engine.read(move |connection| replays::job(connection, job)).await
     }
 
-    /// The newest replays, up to so many, newest first.
+    /// The newest replays, up to so many, newest first; those before a number, where one is given.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn replay_jobs(&self, limit: usize) -> Result<Vec<ReplayJob>, StoreError> {
-        self.engine.read(move |connection| replays::jobs(connection, limit)).await
+    pub async fn replay_jobs(
+        &self,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<ReplayJob>, StoreError> {
+        self.engine.read(move |connection| replays::jobs(connection, before, limit)).await
     }
 
     /// Ends a replay that is running; what it made stays. Says how it stood before; none where

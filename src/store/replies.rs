@@ -1,5 +1,7 @@
 //! Kept replies as somebody looks for them: listed, shown, exported. Nothing here changes anything.
 
+use serde::{Deserialize, Serialize};
+
 use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::by_hand::DeliveryRow;
@@ -39,7 +41,7 @@ pub enum Order {
 }
 
 /// A reply's place in either order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub(super) replied_at: i64,
     pub(super) account: String,

@@ -7,7 +7,7 @@ use crate::support::{Home, SECRET, Settings, ends, gateway, stderr, stdout};
 
 /// Wrong in five places, and holding what must never be shown.
 const WRONG: &str = r#"[server]
-listen = "0.0.0.0:8480"
+listen = "0.0.0.0"
 [[account]]
 name = "main"
 base_url = "http://user:word-of-user@http.c123.com"
@@ -89,7 +89,7 @@ fn everything_wrong_is_told_at_once_by_line_and_key() {
     assert_eq!(stdout(&output), "");
     let talk = stderr(&output);
     for expected in [
-        "config.toml:2:10: server.listen: must be a loopback address",
+        "config.toml:2:10: server.listen: not an address and port like 127.0.0.1:8480",
         "config.toml:5:12: account \"main\": base_url: must not hold a user name or password",
         "config.toml:8:1: account \"main\": min_intervall: unknown key; did you mean min_interval?",
         "config.toml:11:7: subscriber \"crm\": url: must not have a fragment",

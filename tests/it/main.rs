@@ -6,6 +6,7 @@
     reason = "what goes wrong in a test's helpers is to panic, and they wait on the machine's clock"
 )]
 
+mod api;
 mod backup;
 mod bots;
 mod by_hand;

@@ -2,7 +2,6 @@
 
 mod grid;
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::json;
@@ -12,8 +11,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::{Align, Table};
 use crate::cli::{chosen, load, output};
 use crate::clock::Clock;
-use crate::store::hour::{Gap, HourRow, HourState};
-use crate::store::journal::Coverage;
+use crate::shape::Coverage;
+use crate::store::hour::{HourRow, HourState};
+use crate::store::journal::CoverageDetail;
 use crate::store::{OpenMode, Store};
 use crate::time::{Day, Hour, UnixMs};
 
@@ -59,11 +59,7 @@ Exit codes: 0 shown, 66 no store or no such account, 78 configuration.";
 
 /// What is shown of one account.
 struct Shown {
-    account: String,
-    coverage: Coverage,
-    gaps: Vec<Gap>,
-    rows: HashMap<Hour, HourRow>,
-    replies: HashMap<Hour, u64>,
+    detail: CoverageDetail,
     current: Hour,
 }
 
@@ -75,9 +71,12 @@ pub(super) async fn coverage(path: &Path, arguments: &Arguments) -> Result<Exit,
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let accounts = chosen::accounts(&config, &store, arguments.account.as_deref()).await?;
     for (index, account) in accounts.into_iter().enumerate() {
-        let shown = look(&store, account, (first, last), now).await?;
+        let (begin, end) = (first.first_hour(), last.last_hour());
+        let detail = store.coverage_detail(&account, begin, end).await?;
+        let shown = Shown { detail, current: now.beijing().hour() };
         if arguments.json {
-            output::json(&shown.as_json(first, last));
+            let days = (first, last);
+            output::json(&json!(Coverage::of(&shown.detail, days, shown.current)));
             continue;
         }
         if index > 0 {
@@ -101,28 +100,10 @@ fn days(arguments: &Arguments, now: UnixMs) -> Result<(Day, Day), Failure> {
     }
 }
 
-async fn look(
-    store: &Store,
-    account: String,
-    (first, last): (Day, Day),
-    now: UnixMs,
-) -> Result<Shown, Failure> {
-    let (first, last) = (first.first_hour(), last.last_hour());
-    let rows = store.hours(&account, first, last).await?;
-    Ok(Shown {
-        coverage: store.coverage(&account).await?,
-        gaps: store.gaps(&account).await?,
-        rows: rows.into_iter().map(|row| (row.hour, row)).collect(),
-        replies: store.replies_by_hour(&account, first, last).await?.into_iter().collect(),
-        current: now.beijing().hour(),
-        account,
-    })
-}
-
 impl Shown {
     fn cell(&self, hour: Hour) -> Cell {
-        let replies = self.replies.get(&hour).copied().unwrap_or_default();
-        let mark = match self.rows.get(&hour).map(|row| row.state) {
+        let replies = self.detail.replies(hour);
+        let mark = match self.detail.rows.get(&hour).map(|row| row.state) {
             Some(HourState::Owed) => Mark::Owed,
             Some(HourState::Verified) => Mark::Verified,
             Some(HourState::GivenUp) => Mark::GivenUp,
@@ -133,7 +114,7 @@ impl Shown {
     }
 
     fn print(&self, first: Day, last: Day) {
-        output::data(&format!("{}: {first} to {last}, hours in Beijing time", self.account));
+        output::data(&format!("{}: {first} to {last}, hours in Beijing time", self.detail.account));
         output::data("");
         let days: Vec<(Day, Vec<Cell>)> = first
             .through(last)
@@ -147,7 +128,7 @@ impl Shown {
         output::data(grid::LEGEND);
         self.print_owed();
         self.print_given_up();
-        if let Some(told) = self.coverage.second_reader {
+        if let Some(told) = self.detail.coverage.second_reader {
             output::data("");
             output::data(&format!(
                 "Another program seems to read this account's replies too; last told at {}",
@@ -158,14 +139,14 @@ impl Shown {
 
     fn print_owed(&self) {
         output::data("");
-        if self.coverage.owed == 0 {
+        if self.detail.coverage.owed == 0 {
             output::data("Nothing is owed.");
             return;
         }
-        let owed = usize::try_from(self.coverage.owed).unwrap_or(usize::MAX);
+        let owed = usize::try_from(self.detail.coverage.owed).unwrap_or(usize::MAX);
         let hours = output::count(owed, "hour is", "hours are");
         output::data(&format!("{hours} owed, and read by `time` when the slot is free."));
-        if self.gaps.is_empty() {
+        if self.detail.gaps.is_empty() {
             output::data("No gap: nothing points to a lost reply.");
             return;
         }
@@ -178,7 +159,7 @@ impl Shown {
             ("given up", Align::Right),
             ("since read", Align::Right),
         ]);
-        for gap in &self.gaps {
+        for gap in &self.detail.gaps {
             table.row([
                 gap.first.to_string(),
                 gap.last.to_string(),
@@ -193,7 +174,7 @@ impl Shown {
 
     fn print_given_up(&self) {
         let mut given_up: Vec<&HourRow> =
-            self.rows.values().filter(|row| row.state == HourState::GivenUp).collect();
+            self.detail.rows.values().filter(|row| row.state == HourState::GivenUp).collect();
         if given_up.is_empty() {
             return;
         }
@@ -221,45 +202,4 @@ impl Shown {
             output::data(&format!("  and {} more", given_up.len() - GIVEN_UP_MAX));
         }
     }
-
-    fn as_json(&self, first: Day, last: Day) -> serde_json::Value {
-        let hours = first.first_hour().through(last.last_hour());
-        let shown = hours.filter(|hour| self.cell(*hour).mark != Mark::ToCome);
-        json!({
-            "account": self.account,
-            "from": first.to_string(),
-            "to": last.to_string(),
-            "hours": shown.map(|hour| self.hour_as_json(hour)).collect::<Vec<_>>(),
-            "owed": self.coverage.owed,
-            "gaps": self.gaps.iter().map(gap_as_json).collect::<Vec<_>>(),
-            "second_reader_told_at": self.coverage.second_reader.map(|told| told.beijing().rfc3339()),
-        })
-    }
-
-    fn hour_as_json(&self, hour: Hour) -> serde_json::Value {
-        let row = self.rows.get(&hour);
-        let owed = row.filter(|row| row.state == HourState::Owed);
-        json!({
-            "hour": hour.to_string(),
-            "state": row.map_or("nothing", |row| row.state.as_str()),
-            "cause": row.map(|row| row.cause.as_str()),
-            "replies": self.replies.get(&hour).copied().unwrap_or_default(),
-            "held": row.and_then(|row| row.held),
-            "known": row.and_then(|row| row.known),
-            "tries": row.map_or(0, |row| row.tries),
-            "next_try_at": owed.map(|row| row.not_before.beijing().rfc3339()),
-            "verified_at": row.and_then(|row| row.verified).map(|at| at.beijing().rfc3339()),
-        })
-    }
-}
-
-fn gap_as_json(gap: &Gap) -> serde_json::Value {
-    json!({
-        "read": gap.id.0,
-        "first": gap.first.to_string(),
-        "last": gap.last.to_string(),
-        "owed": gap.owed,
-        "verified": gap.verified,
-        "given_up": gap.given_up,
-    })
 }

@@ -9,6 +9,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::{consent, output};
 use crate::clock::Clock;
+use crate::shape::Acted;
 use crate::store::Store;
 use crate::store::by_hand::Act;
 use crate::store::delivery::DeliveryState;
@@ -117,14 +118,10 @@ pub(super) async fn act(store: &Store, act: Act, arguments: &Arguments) -> Resul
 /// Does it to what was counted, and to nothing that came since.
 async fn by_filter(store: &Store, act: Act, arguments: &Arguments) -> Result<Exit, Failure> {
     let now = Clock::system().now().unix;
-    let mut filter = arguments.filter.filter(store, now).await?;
-    if filter.states.is_empty() {
-        filter.states = act.usual_states().to_vec();
-    }
-    if let Some(state) = filter.states.iter().find(|state| !act.applies_to(**state)) {
+    let filter = arguments.filter.filter(store, now).await?.for_act(act).map_err(|state| {
         let (state, fit) = (state.as_str(), words(act).fit);
-        return Err(Failure::usage(format!("it is done to what is {fit}, not to what is {state}")));
-    }
+        Failure::usage(format!("it is done to what is {fit}, not to what is {state}"))
+    })?;
     let matching = store.matching(filter).await?;
     let by_subscriber: Vec<(String, usize)> =
         matching.iter().map(|(name, ids)| (name.clone(), ids.len())).collect();
@@ -192,14 +189,8 @@ fn tell(
 ) {
     let words = words(act);
     if arguments.json {
-        let others: Vec<serde_json::Value> =
-            others.iter().map(|(id, state)| json!({ "id": id, "state": state.as_str() })).collect();
-        output::json(&json!({
-            "dry_run": arguments.dry_run,
-            "count": count,
-            words.done: done,
-            "others": others,
-        }));
+        let done = (!arguments.dry_run).then_some(done);
+        output::json(&json!(Acted::of(act, (count, done), others)));
     } else if arguments.dry_run {
         output::data(&format!("none {}: this was a dry run", words.done));
     } else {

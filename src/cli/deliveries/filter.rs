@@ -4,13 +4,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::arguments;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::since::{Since, Until};
 use crate::event::{EventType, TEST_TYPE};
 use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::by_hand::DeliveryFilter;
 use crate::store::delivery::{DeliveryState, Trigger};
-use crate::time::UnixMs;
+use crate::time::{Since, UnixMs, Until};
 
 /// What narrows deliveries down. Each option is one more condition.
 #[derive(Debug, clap::Args)]

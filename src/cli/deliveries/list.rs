@@ -1,12 +1,14 @@
 //! `replyd deliveries list`: the newest deliveries.
 
+use serde_json::json;
+
 use crate::cli::deliveries::filter::FilterArguments;
-use crate::cli::deliveries::{as_json, from, is_due};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::table::{Align, Table};
 use crate::clock::Clock;
 use crate::event::EventType;
+use crate::shape::{Content, Delivery, Numbers, from, is_due};
 use crate::store::Store;
 use crate::store::by_hand::DeliveryRow;
 use crate::store::delivery::Trigger;
@@ -48,10 +50,11 @@ pub(super) async fn list(store: &Store, arguments: &Arguments) -> Result<Exit, F
     let now = Clock::system().now().unix;
     let filter = arguments.filter.filter(store, now).await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let deliveries = store.deliveries(filter, limit).await?;
+    let deliveries = store.deliveries(filter, None, limit).await?;
     if arguments.json {
+        let content = Content::shown_if(arguments.content);
         for delivery in &deliveries {
-            output::json(&as_json(delivery, arguments.content));
+            output::json(&json!(Delivery::of(delivery, Numbers::Masked, content)));
         }
         return Ok(Exit::Done);
     }
@@ -90,7 +93,7 @@ fn as_table(deliveries: &[DeliveryRow], content: bool, now: UnixMs) -> Table<11>
             delivery.created.beijing().to_string(),
             next(delivery, now).unwrap_or_default(),
             delivery.told.suspect.clone().unwrap_or_default(),
-            from(delivery).unwrap_or_default(),
+            from(delivery, Numbers::Masked).unwrap_or_default(),
             text.unwrap_or_default(),
         ]);
     }

@@ -7,13 +7,9 @@ mod show;
 
 use std::path::Path;
 
-use serde_json::json;
-
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load;
-use crate::reply::Mobile;
-use crate::store::by_hand::{Act, Counterpart, DeliveryRow};
-use crate::store::delivery::DeliveryState;
+use crate::store::by_hand::Act;
 use crate::store::{OpenMode, Store};
 
 /// Arguments of `deliveries`.
@@ -60,43 +56,4 @@ pub(super) async fn deliveries(path: &Path, arguments: &Arguments) -> Result<Exi
         Command::Release(arguments) => act::act(&store, Act::Release, arguments).await,
         Command::Cancel(arguments) => act::act(&store, Act::Cancel, arguments).await,
     }
-}
-
-/// A delivery as every command gives it. Numbers are masked.
-pub(super) fn as_json(delivery: &DeliveryRow, content: bool) -> serde_json::Value {
-    let mut json = json!({
-        "id": delivery.id,
-        "event_id": delivery.event_id,
-        "type": delivery.event_type,
-        "subscriber": delivery.subscriber,
-        "state": delivery.state.as_str(),
-        "trigger": delivery.trigger.as_str(),
-        "attempts": delivery.attempts,
-        "created_at": delivery.created.beijing().rfc3339(),
-        "due_at": is_due(delivery).then(|| delivery.due.beijing().rfc3339()),
-        "account": delivery.told.account,
-        "suspect": delivery.told.suspect,
-        "from": from(delivery),
-        "stands_in_for": delivery.stands_in_for.as_ref().map(counterpart),
-        "taken_over_by": delivery.taken_over_by.as_ref().map(counterpart),
-    });
-    if let (true, Some(fields)) = (content, json.as_object_mut()) {
-        fields.insert("content".to_owned(), json!(delivery.told.content));
-    }
-    json
-}
-
-fn counterpart(other: &Counterpart) -> serde_json::Value {
-    let Counterpart { delivery, subscriber, in_doubt } = other;
-    json!({ "delivery": delivery, "subscriber": subscriber, "in_doubt": in_doubt })
-}
-
-/// Whether the delivery has a time at which it goes out.
-fn is_due(delivery: &DeliveryRow) -> bool {
-    matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Sending)
-}
-
-/// Who wrote, masked.
-fn from(delivery: &DeliveryRow) -> Option<String> {
-    delivery.told.from.as_deref().and_then(Mobile::parse).map(|mobile| mobile.to_string())
 }

@@ -1,8 +1,7 @@
 //! `replyd deliveries show ID`: all about one delivery.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::deliveries::{as_json, from, is_due};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::spoken::Spoken;
 use crate::cli::{attempt, facts, output};
@@ -10,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Order};
 use crate::delivery::waiting::Waits;
 use crate::language::Language;
+use crate::shape::{Content, DeliveryDetail as Shape, Numbers, from, is_due};
 use crate::store::Store;
 use crate::store::by_hand::{Counterpart, DeliveryDetail};
 use crate::time::UnixMs;
@@ -58,31 +58,13 @@ pub(super) async fn show(
     }
     let waits = Waits::of(&delivery, now);
     if arguments.json {
-        output::json(&whole(&delivery, waits.as_ref(), arguments.content));
+        let content = Content::shown_if(arguments.content);
+        let shown = (Numbers::Masked, content);
+        output::json(&json!(Shape::of(&delivery, waits.as_ref(), shown)));
     } else {
         print(&delivery, waits.as_ref(), arguments);
     }
     Ok(Exit::Done)
-}
-
-fn whole(delivery: &DeliveryDetail, waits: Option<&Waits>, content: bool) -> Value {
-    let waits = waits.map(|waits| {
-        let (behind, until) = match waits {
-            Waits::Behind(ahead) => (Some(ahead), None),
-            Waits::Time(at) | Waits::Pause(at) | Waits::Attempt(at) => {
-                (None, Some(at.beijing().rfc3339()))
-            }
-            Waits::Release | Waits::Subscriber(_) | Waits::Turn => (None, None),
-        };
-        let facts = json!({ "for": waits.as_str(), "behind": behind, "until": until });
-        attempt::with_words(facts, |language| waits.words(language))
-    });
-    json!({
-        "delivery": as_json(&delivery.row, content),
-        "released_at": delivery.released.map(|at| at.beijing().rfc3339()),
-        "waits": waits,
-        "attempts": delivery.attempts.iter().map(attempt::as_json).collect::<Vec<_>>(),
-    })
 }
 
 fn print(delivery: &DeliveryDetail, waits: Option<&Waits>, arguments: &Arguments) {
@@ -97,7 +79,7 @@ fn print(delivery: &DeliveryDetail, waits: Option<&Waits>, arguments: &Arguments
             (name("订阅方", "subscriber"), Some(row.subscriber.clone())),
             (name("事件", "event"), Some(format!("{}  {}", row.event_id, row.event_type))),
             (name("账号", "account"), row.told.account.clone()),
-            (name("来自", "from"), from(row)),
+            (name("来自", "from"), from(row, Numbers::Masked)),
             (name("可疑", "suspect"), row.told.suspect.clone()),
             (name("内容", "content"), row.told.content.clone().filter(|_| arguments.content)),
             (name("状态", "state"), Some(row.state.as_str().to_owned())),

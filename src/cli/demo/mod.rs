@@ -115,7 +115,7 @@ impl Stage {
                 retain: RetainConfig::default(),
                 backup_before_upgrade: true,
             },
-            server: ServerConfig { listen: ([127, 0, 0, 1], 0).into() },
+            server: ServerConfig { listen: ([127, 0, 0, 1], 0).into(), hosts: Vec::new() },
             log: LogConfig { level: LogLevel::Error, format: LogFormat::Text },
             accounts: vec![account(&simulator)?],
             subscribers: vec![subscriber(&format!("http://{receiver}/hooks/sms"), secret)?],

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::reads::{as_json, kind, verdict};
-use crate::cli::since::Since;
+use crate::cli::reads::{kind, verdict};
 use crate::cli::table::{Align, Table};
 use crate::cli::{chosen, load, output};
 use crate::clock::Clock;
+use crate::shape::Read;
 use crate::store::journal::{JournalFilter, JournalRow};
 use crate::store::{OpenMode, Store};
+use crate::time::Since;
 
 /// The most reads listed at once: two months of reads every ten minutes are fewer.
 const LIMIT_MAX: i64 = 10_000;
@@ -56,11 +59,12 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         account: arguments.account.clone(),
         since: arguments.since.map(|since| since.instant(now)),
         doubtful: arguments.doubtful,
+        before: None,
         limit: usize::from(arguments.limit),
     };
     let rows = store.journal(filter).await?;
     if arguments.json {
-        rows.iter().for_each(|row| output::json(&as_json(row)));
+        rows.iter().for_each(|row| output::json(&json!(Read::of(row))));
     } else if rows.is_empty() {
         output::talk("no such read is in the store");
     } else {

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::store::journal::JournalRow;
-use crate::time::{Hour, UnixMs};
+use crate::time::Hour;
 
 /// Arguments of `reads`.
 #[derive(Debug, clap::Args)]
@@ -58,28 +58,4 @@ pub(super) fn verdict(row: &JournalRow) -> String {
         (Some(verdict), None) => verdict.clone(),
         (None, _) => "-".to_owned(),
     }
-}
-
-/// A read as JSON, by the names that `poll` gives it too.
-pub(super) fn as_json(row: &JournalRow) -> serde_json::Value {
-    let time = |at: UnixMs| at.beijing().rfc3339();
-    serde_json::json!({
-        "read": row.id.0,
-        "account": row.account,
-        "began_at": time(row.started),
-        "ended_at": row.ended.map(time),
-        "hour": row.hour.map(|hour| hour.to_string()),
-        "state": row.state,
-        "verdict": row.verdict,
-        "reason": row.reason,
-        "status": row.status.map(|status| status.0),
-        "http_status": row.http_status,
-        "ending": row.ending,
-        "error": row.error,
-        "records": row.records,
-        "faults": row.faults,
-        "new": row.new,
-        "body_bytes": row.body_bytes,
-        "redacted_at": row.redacted.map(time),
-    })
 }

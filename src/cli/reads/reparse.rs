@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::reads::{kind, show};
-use crate::cli::since::Since;
 use crate::cli::table::{Align, Table, visible};
 use crate::cli::{chosen, load, output};
 use crate::clock::Clock;
@@ -16,6 +15,7 @@ use crate::intake::take_in::{Finding, TakeIn};
 use crate::store::journal::JournalRow;
 use crate::store::read::{Ingested, ReadId};
 use crate::store::{OpenMode, Store};
+use crate::time::Since;
 
 /// Arguments of `reads reparse`.
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::reads::{as_json, kind, verdict};
+use crate::cli::reads::{kind, verdict};
 use crate::cli::table::{Align, Table, visible};
 use crate::cli::{load, output};
+use crate::shape::ReadDetail;
 use crate::store::journal::{FaultRow, JournalRow};
 use crate::store::read::ReadId;
 use crate::store::{OpenMode, Store};
@@ -48,7 +49,7 @@ pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         output::bytes(&body)
             .map_err(|error| Failure::new(Exit::Failed, format!("replyd: {error}")))?;
     } else if arguments.json {
-        output::json(&whole(&row, &faults));
+        output::json(&json!(ReadDetail::of(&row, &faults)));
     } else {
         print(&row, &faults);
     }
@@ -62,17 +63,6 @@ pub(super) fn no_body(row: &JournalRow) -> Failure {
         None => "no answer to it came",
     };
     Failure::new(Exit::NotFound, format!("replyd: read {}: {why}", row.id))
-}
-
-fn whole(row: &JournalRow, faults: &[FaultRow]) -> serde_json::Value {
-    let fault = |fault: &FaultRow| json!({ "offset": fault.offset, "kind": fault.kind, "bytes": fault.bytes });
-    let mut value = as_json(row);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("charset".to_owned(), json!(row.charset));
-        object.insert("missed".to_owned(), json!(row.missed));
-        object.insert("faults_found".to_owned(), faults.iter().map(fault).collect());
-    }
-    value
 }
 
 fn print(row: &JournalRow, faults: &[FaultRow]) {

@@ -9,6 +9,7 @@ use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::replay::Sum;
 use crate::clock::Clock;
+use crate::delivery::replay;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::replay::{Advance, REPLAY_REST, ReplayJob, ReplayLease, ReplayRequest};
@@ -26,19 +27,13 @@ pub(super) struct Course<'a> {
 impl Course<'_> {
     /// Counts what a request would deliver.
     pub(super) async fn look(&mut self, request: &ReplayRequest) -> Result<(), Failure> {
-        let extent = self.store.replay_extent(request.clone()).await?;
-        let progress = Progress::of("replies", extent.replies);
-        let (mut looked_at, mut cursor) = (0, None);
-        loop {
-            let looked = self.store.look_at_replay(request.clone(), extent, cursor).await?;
-            self.sum.add(looked.replies, &looked.deliveries);
-            looked_at += looked.replies;
-            progress.at(looked_at);
-            cursor = looked.next;
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
+        let mut progress: Option<Progress> = None;
+        let (replies, deliveries) = replay::look(self.store, request, |replies, looked_at| {
+            progress.get_or_insert_with(|| Progress::of("replies", replies)).at(looked_at);
+        })
+        .await?;
+        self.sum.add(replies, &deliveries.into_iter().collect::<Vec<_>>());
+        Ok(())
     }
 
     /// Makes a job of a request, and carries it out unless it is told to stop. One that has no

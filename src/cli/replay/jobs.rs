@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::{Align, Table, visible};
 use crate::cli::{load, output};
 use crate::clock::Clock;
-use crate::store::replay::{ReplayJob, ReplayRequest, ReplayState, Selection};
+use crate::shape::Replay;
+use crate::store::replay::{ReplayRequest, ReplayState, Selection};
 use crate::store::{OpenMode, Store};
 
 /// The most that a list shows: all of them are in memory at once.
@@ -75,9 +76,9 @@ pub(super) async fn jobs(path: &Path, command: &Command) -> Result<Exit, Failure
 
 async fn list(store: &Store, arguments: &ListArguments) -> Result<Exit, Failure> {
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let jobs = store.replay_jobs(limit).await?;
+    let jobs = store.replay_jobs(None, limit).await?;
     if arguments.json {
-        jobs.iter().for_each(|job| output::json(&as_json(job)));
+        jobs.iter().for_each(|job| output::json(&json!(Replay::of(job))));
         return Ok(Exit::Done);
     }
     if jobs.is_empty() {
@@ -112,7 +113,7 @@ async fn list(store: &Store, arguments: &ListArguments) -> Result<Exit, Failure>
 async fn show(store: &Store, arguments: &JobArguments) -> Result<Exit, Failure> {
     let job = store.replay_job(arguments.job).await?.ok_or_else(|| none(arguments.job))?;
     if arguments.json {
-        output::json(&as_json(&job));
+        output::json(&json!(Replay::of(&job)));
         return Ok(Exit::Done);
     }
     let line = |name: &str, value: &str| output::data(&format!("{name:<12}{}", visible(value)));
@@ -142,7 +143,7 @@ async fn cancel(store: &Store, arguments: &JobArguments) -> Result<Exit, Failure
         return Err(none(arguments.job));
     };
     if arguments.json {
-        output::json(&as_json(&job));
+        output::json(&json!(Replay::of(&job)));
     } else if stood == ReplayState::Running {
         let made: usize = job.deliveries.iter().map(|(_, made)| made).sum();
         output::data(&format!(
@@ -181,27 +182,4 @@ fn limits(request: &ReplayRequest) -> Vec<String> {
     };
     let as_new = request.as_new.then(|| "as new".to_owned());
     account.into_iter().chain(selection).chain(as_new).collect()
-}
-
-fn as_json(job: &ReplayJob) -> Value {
-    let request = &job.request;
-    let only = match request.selection {
-        Selection::All => None,
-        selection => Some(selection.as_str()),
-    };
-    json!({
-        "job": job.id,
-        "state": job.state.as_str(),
-        "created_at": job.created.beijing().rfc3339(),
-        "ended_at": job.ended.map(|ended| ended.beijing().rfc3339()),
-        "hour": request.first.to_string(),
-        "to": request.last.to_string(),
-        "account": request.account,
-        "only": only,
-        "as_new": request.as_new,
-        "refetched": request.new_since.is_some(),
-        "replies": job.replies,
-        "looked_at": job.looked_at,
-        "deliveries": job.deliveries.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-    })
 }

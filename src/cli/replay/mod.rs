@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::replay::course::Course;
@@ -18,11 +18,13 @@ use crate::cli::table::visible;
 use crate::cli::{chosen, load, output, signals};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::replay::{Wanted as Again, Wrong};
+use crate::shape::{ReplayJobState, ReplaySum};
 use crate::store::journal::JournalFilter;
 use crate::store::read::ReadId;
 use crate::store::replay::{ReplayRequest, ReplayState, Selection};
 use crate::store::{OpenMode, Store};
-use crate::time::{Hour, UnixMs, parse_duration};
+use crate::time::{Hour, parse_duration};
 
 /// The most hours read from the gateway again at once: as far back as an hour is ever owed, and
 /// ten days of slots. What is in the store is replayed from as long ago as it is kept.
@@ -121,24 +123,36 @@ impl Wanted {
         }
     }
 
-    /// Refuses hours that are no range, and those that nobody can have replied in yet.
-    fn require_hours(&self, now: UnixMs) -> Result<(), Failure> {
-        let (first, last) = (self.hour, self.last());
-        if last < first {
-            return Err(Failure::usage(format!(
-                "the hours are out of order: {last} is before {first}"
-            )));
+    /// What is to be delivered again.
+    fn again(&self) -> Again {
+        Again {
+            hour: self.hour,
+            to: self.to,
+            subscribers: self.subscribers.clone(),
+            account: self.account.clone(),
+            selection: self.selection(),
+            as_new: self.as_new,
         }
-        if last > now.beijing().hour() {
-            return Err(Failure::usage(format!("{last} has not begun yet (Beijing time)")));
-        }
-        let count = last.number() - first.number() + 1;
+    }
+
+    /// Refuses more hours than are read from the gateway at once.
+    fn require_few_hours(&self) -> Result<(), Failure> {
+        let count = self.last().number() - self.hour.number() + 1;
         if self.refetch && count > REFETCHED_HOURS_MAX {
             return Err(Failure::usage(format!(
                 "{count} hours are more than {REFETCHED_HOURS_MAX}, 62 days, which are the most to be refetched at once"
             )));
         }
         Ok(())
+    }
+}
+
+impl From<Wrong> for Failure {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Unknown { .. } => Self::new(Exit::NotFound, format!("replyd: {wrong}")),
+            Wrong::OutOfOrder { .. } | Wrong::ToCome(_) => Self::usage(wrong),
+        }
     }
 }
 
@@ -184,8 +198,9 @@ impl Sum {
 async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
     let config = load(path)?;
     let clock = Clock::system();
-    wanted.require_hours(clock.now().unix)?;
-    let subscribers = wanted_subscribers(&config, wanted)?;
+    let mut request = wanted.again().request(&config, clock.now().unix)?;
+    wanted.require_few_hours()?;
+    let subscribers = request.subscribers.clone();
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     // What is read from the gateway is kept, even where nobody is told.
     if subscribers.is_empty() && !wanted.refetch {
@@ -198,15 +213,6 @@ async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
     let is_look = wanted.dry_run || subscribers.is_empty();
     let mut sum = Sum::default();
     sum.deliveries.extend(subscribers.iter().map(|name| (name.clone(), 0)));
-    let mut request = ReplayRequest {
-        first: wanted.hour,
-        last: wanted.last(),
-        account: wanted.account.clone(),
-        subscribers,
-        selection: wanted.selection(),
-        as_new: wanted.as_new,
-        new_since: None,
-    };
     let mut course = Course { store: &store, clock: &clock, sum: &mut sum };
     let mut refetched = Vec::new();
     if is_look && !wanted.refetch {
@@ -233,32 +239,12 @@ async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
         }
     }
     if wanted.json {
-        output::json(&as_json(wanted, &sum, &refetched));
+        output::json(&json!(as_shape(wanted, &sum, &refetched)));
     } else {
         in_words(wanted, &sum, &refetched);
     }
     let worst = refetched.iter().map(|refetched| refetched.exit).find(|exit| *exit != Exit::Done);
     Ok(worst.unwrap_or_else(|| sum.exit()))
-}
-
-/// The names of the subscribers that were named, or of all.
-fn wanted_subscribers(config: &Config, wanted: &Wanted) -> Result<Vec<String>, Failure> {
-    let subscribers: Vec<&str> =
-        config.subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
-    for name in &wanted.subscribers {
-        chosen::require("subscriber", name, &subscribers)?;
-    }
-    let accounts: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-    if let Some(name) = &wanted.account {
-        chosen::require("account", name, &accounts)?;
-    }
-    let mut names = wanted.subscribers.clone();
-    if names.is_empty() {
-        names = subscribers.into_iter().map(str::to_owned).collect();
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
 }
 
 /// The number that the next read will have, or a later one.
@@ -315,21 +301,19 @@ fn requests_of(request: &ReplayRequest, refetched: &[Refetched]) -> Vec<ReplayRe
     requests
 }
 
-fn as_json(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) -> Value {
-    let only = wanted.only.and_then(|only| only.to_possible_value());
+fn as_shape(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) -> ReplaySum {
     let refetched = refetched.iter().map(|refetched| refetched.json.clone()).collect::<Vec<_>>();
-    let job = |(id, state): &(i64, ReplayState)| json!({ "job": id, "state": state.as_str() });
-    json!({
-        "hour": wanted.hour.to_string(),
-        "to": wanted.to.map(|hour| hour.to_string()),
-        "only": only.map(|only| only.get_name().to_owned()),
-        "as_new": wanted.as_new,
-        "dry_run": wanted.dry_run,
-        "refetched": wanted.refetch.then_some(refetched),
-        "replies": sum.replies,
-        "deliveries": sum.deliveries,
-        "jobs": sum.jobs.iter().map(job).collect::<Vec<_>>(),
-    })
+    ReplaySum {
+        hour: wanted.hour.to_string(),
+        to: wanted.to.map(|hour| hour.to_string()),
+        only: ReplaySum::only(wanted.selection()),
+        as_new: wanted.as_new,
+        dry_run: wanted.dry_run,
+        refetched: wanted.refetch.then_some(refetched),
+        replies: sum.replies,
+        deliveries: sum.deliveries.clone(),
+        jobs: sum.jobs.iter().map(|(id, state)| ReplayJobState::of(*id, *state)).collect(),
+    }
 }
 
 fn in_words(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) {
@@ -364,6 +348,8 @@ fn in_words(wanted: &Wanted, sum: &Sum, refetched: &[Refetched]) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -8,15 +8,17 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::new_file::{Former, NewFile, shown};
 use crate::cli::progress::Progress;
 use crate::cli::replies::csv::{self, Cell};
 use crate::cli::replies::filter::FilterArguments;
-use crate::cli::replies::{Numbers, as_json, in_short};
+use crate::cli::replies::in_short;
 use crate::cli::{output, signals};
 use crate::config::Config;
+use crate::shape::{Numbers, Reply};
 use crate::store::Store;
 use crate::store::replies::{Order, ReplyFilter, ReplyRow, Stretch};
 
@@ -198,7 +200,7 @@ fn head(arguments: &Arguments) -> String {
 
 fn put(text: &mut String, row: &ReplyRow, format: Format) {
     if format == Format::Ndjson {
-        text.push_str(&output::escaped(&as_json(row, Numbers::Whole).to_string()));
+        text.push_str(&output::escaped(&json!(Reply::of(row, Numbers::Whole)).to_string()));
         text.push('\n');
         return;
     }

@@ -1,7 +1,6 @@
 //! Which replies a command is about: the options that `list` and `export` have.
 
 use crate::cli::exit::Failure;
-use crate::cli::since::{Since, Until};
 use crate::cli::{arguments, chosen};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -9,6 +8,7 @@ use crate::reply::Mobile;
 use crate::store::Store;
 use crate::store::delivery::DeliveryState;
 use crate::store::replies::ReplyFilter;
+use crate::time::{Since, Until};
 
 /// What narrows replies down. Each option is one more condition.
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,14 @@
 //! `replyd replies list`: the newest replies.
 
+use serde_json::json;
+
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::replies::filter::FilterArguments;
-use crate::cli::replies::{Numbers, ReplyName, as_json, in_short};
+use crate::cli::replies::{ReplyName, in_short};
 use crate::cli::table::{Align, Table};
 use crate::config::Config;
+use crate::shape::{Numbers, Reply};
 use crate::store::Store;
 use crate::store::replies::{Order, Page, ReplyFilter, ReplyRow, Stretch};
 
@@ -57,7 +60,7 @@ pub(super) async fn list(
     let numbers = if arguments.numbers { Numbers::Whole } else { Numbers::Masked };
     let page = page(store, &filter, arguments).await?;
     if arguments.json {
-        page.rows.iter().for_each(|row| output::json(&as_json(row, numbers)));
+        page.rows.iter().for_each(|row| output::json(&json!(Reply::of(row, numbers))));
         return Ok(Exit::Done);
     }
     if page.rows.is_empty() {

@@ -10,12 +10,9 @@ mod show;
 use std::path::Path;
 use std::str::FromStr;
 
-use serde_json::{Map, Value, json};
-
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load;
 use crate::store::delivery::DeliveryState;
-use crate::store::replies::ReplyRow;
 use crate::store::{OpenMode, Store};
 
 /// Arguments of `replies`.
@@ -96,48 +93,6 @@ impl ReplyName {
         let missing = || Failure::new(Exit::NotFound, format!("replyd: there is no reply {name}"));
         ids.pop().ok_or_else(missing)
     }
-}
-
-/// Whether numbers are shown whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Numbers {
-    Whole,
-    Masked,
-}
-
-impl Numbers {
-    fn show(self, row: &ReplyRow) -> String {
-        match self {
-            Self::Whole => row.mobile.as_str().to_owned(),
-            Self::Masked => row.mobile.to_string(),
-        }
-    }
-}
-
-/// A reply as every command gives it: the keys of its event's data, then what is known here.
-fn as_json(row: &ReplyRow, numbers: Numbers) -> Value {
-    let deliveries: Map<String, Value> = row
-        .deliveries
-        .iter()
-        .map(|(state, count)| (state.as_str().to_owned(), json!(count)))
-        .collect();
-    json!({
-        "id": row.id,
-        "account": row.account,
-        "from": numbers.show(row),
-        "content": row.content,
-        "replied_at": row.replied_at.rfc3339(),
-        "gateway": row.gateway,
-        "occurrence": row.occurrence,
-        "lossy": row.content_raw.is_some(),
-        "suspect": row.suspect,
-        "extension": row.extension,
-        "in_reply_to": row.in_reply_to,
-        "content_raw": row.content_raw.as_ref().map(hex::encode),
-        "kept_at": row.kept.beijing().rfc3339(),
-        "read": row.read.0,
-        "deliveries": deliveries,
-    })
 }
 
 /// Where a reply's deliveries stand: `delivered`, or `delivered 2, failed 1`.

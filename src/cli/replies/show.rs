@@ -1,13 +1,13 @@
 //! `replyd replies show ID`: all about one reply.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::deliveries;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::reads;
-use crate::cli::replies::{Numbers, ReplyName, as_json};
+use crate::cli::replies::ReplyName;
 use crate::cli::table::{Align, Table};
 use crate::cli::{facts, output};
+use crate::shape::{Numbers, ReplyDetail as Shape};
 use crate::store::Store;
 use crate::store::journal::JournalRow;
 use crate::store::replies::{ReplyDetail, ToldRow};
@@ -41,27 +41,11 @@ pub(super) async fn show(store: &Store, arguments: &Arguments) -> Result<Exit, F
         return Err(Failure::new(Exit::NotFound, format!("replyd: there is no reply {id}")));
     };
     if arguments.json {
-        output::json(&whole(&detail));
+        output::json(&json!(Shape::of(&detail, Numbers::Masked)));
     } else {
         print(&detail);
     }
     Ok(Exit::Done)
-}
-
-fn whole(detail: &ReplyDetail) -> Value {
-    let event = |told: &ToldRow| {
-        let deliveries = told.deliveries.iter().map(|row| deliveries::as_json(row, false));
-        json!({
-            "id": told.id,
-            "body": serde_json::from_str::<Value>(&told.body).unwrap_or_default(),
-            "deliveries": deliveries.collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "reply": as_json(&detail.row, Numbers::Whole),
-        "read": detail.read.as_ref().map(reads::as_json),
-        "events": detail.told.iter().map(event).collect::<Vec<_>>(),
-    })
 }
 
 fn print(detail: &ReplyDetail) {

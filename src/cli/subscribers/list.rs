@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::spoken::Spoken;
-use crate::cli::subscribers::known::{self, Known};
 use crate::cli::table::{Align, Table};
 use crate::cli::{load, output};
 use crate::clock::Clock;
 use crate::config::Format;
+use crate::delivery::known::{self, Known};
 use crate::delivery::waiting::left_alone_until;
+use crate::shape::Subscriber;
 use crate::store::subscribers::Backlog;
 use crate::store::{OpenMode, Store};
 use crate::time::UnixMs;
@@ -47,7 +48,7 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     }
     if arguments.json {
         for (known, backlog) in &rows {
-            output::json(&as_json(known, backlog, now));
+            output::json(&json!(Subscriber::of(known, backlog, now)));
         }
     } else if rows.is_empty() {
         output::talk("there is no subscriber");
@@ -55,25 +56,6 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         as_table(&rows, arguments, now).print();
     }
     Ok(Exit::Done)
-}
-
-/// A subscriber as `list` and `show` give it.
-pub(super) fn as_json(known: &Known<'_>, backlog: &Backlog, now: UnixMs) -> Value {
-    let time = |at: UnixMs| at.beijing().rfc3339();
-    let row = known.row.as_ref();
-    json!({
-        "name": known.name,
-        "url": known.config.map(|config| config.origin()),
-        "format": known.config.map(|config| config.format.as_str()),
-        "state": known.state(),
-        "why": known.why_as_json(),
-        "waiting": backlog.waiting,
-        "held": backlog.held,
-        "failed": backlog.failed,
-        "oldest_waiting_at": backlog.oldest.map(time),
-        "failing_since": row.and_then(|row| row.failing_since).map(time),
-        "left_alone_until": row.and_then(|row| left_alone_until(row, now)).map(time),
-    })
 }
 
 fn as_table(rows: &[(Known<'_>, Backlog)], arguments: &Arguments, now: UnixMs) -> Table<11> {

@@ -39,7 +39,7 @@ pub(super) async fn rename(path: &Path, arguments: &Arguments) -> Result<Exit, F
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let (old, new) = (arguments.old.as_str(), arguments.new.as_str());
-    known::one(&config, &store, old).await?.require_row()?;
+    known::require_row(&known::one(&config, &store, old).await?)?;
     let renamed = match store.rename(old, new).await? {
         Renamed::Done(renamed) => renamed,
         Renamed::Unknown => {

@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::subscribers::known::{self, Known};
-use crate::cli::subscribers::list;
+use crate::cli::subscribers::known;
 use crate::cli::subscribers::one::Arguments;
 use crate::cli::table::{Align, Table};
 use crate::cli::{attempt, facts, load, output};
 use crate::clock::Clock;
 use crate::delivery::explain;
+use crate::delivery::known::Known;
 use crate::delivery::waiting::left_alone_until;
 use crate::language::Language;
+use crate::shape::SubscriberDetail;
 use crate::store::by_hand::AttemptRow;
 use crate::store::subscribers::Backlog;
 use crate::store::{OpenMode, Store};
@@ -38,31 +39,11 @@ pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let now = Clock::system().now().unix;
     let attempts = store.last_attempts(&known.name, ATTEMPTS_SHOWN).await?;
     if arguments.json {
-        output::json(&whole(&known, &backlog, &attempts, now));
+        output::json(&json!(SubscriberDetail::of(&known, &backlog, &attempts, now)));
     } else {
         print(&known, (&backlog, &attempts), arguments.language.language(), now);
     }
     Ok(Exit::Done)
-}
-
-fn whole(known: &Known<'_>, backlog: &Backlog, attempts: &[AttemptRow], now: UnixMs) -> Value {
-    let of_delivery = |row: &AttemptRow| {
-        let mut json = attempt::as_json(row);
-        if let Some(fields) = json.as_object_mut() {
-            fields.insert("delivery".to_owned(), json!(row.delivery));
-        }
-        json
-    };
-    let configuration = known.config.map(|config| {
-        let pairs = config.shown().into_iter();
-        pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect::<Map<_, _>>()
-    });
-    let mut json = list::as_json(known, backlog, now);
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("configuration".to_owned(), json!(configuration));
-        fields.insert("attempts".to_owned(), attempts.iter().map(of_delivery).collect());
-    }
-    json
 }
 
 fn print(

@@ -11,6 +11,7 @@ use crate::cli::table::visible;
 use crate::cli::{load, output};
 use crate::clock::Clock;
 use crate::delivery::waiting::Readiness;
+use crate::shape::Switched;
 use crate::store::{OpenMode, Store};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -36,7 +37,7 @@ async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, 
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let name = arguments.name.as_str();
-    known::one(&config, &store, name).await?.require_row()?;
+    known::require_row(&known::one(&config, &store, name).await?)?;
     let now = Clock::system().now().unix;
     match enabled {
         true => store.enable(name, now).await?,
@@ -44,11 +45,7 @@ async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, 
     }
     let known = known::one(&config, &store, name).await?;
     if arguments.json {
-        output::json(&json!({
-            "name": name,
-            "state": known.state(),
-            "why": known.why_as_json(),
-        }));
+        output::json(&json!(Switched::of(&known)));
     } else {
         let why = known.why(arguments.language.language());
         let why = why.map(|why| format!(": {}", visible(&why))).unwrap_or_default();

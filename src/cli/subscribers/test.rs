@@ -1,7 +1,6 @@
 //! `replyd subscribers test NAME`: one marked message, the real way.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,18 +8,13 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::subscribers::known;
 use crate::cli::subscribers::one::Arguments;
 use crate::cli::{attempt, load, output};
-use crate::clock::{Clock, random_bytes};
+use crate::clock::Clock;
 use crate::config::{Config, SubscriberConfig};
-use crate::delivery::sender::Sender;
+use crate::delivery::try_out;
 use crate::delivery::waiting::Readiness;
-use crate::event;
-use crate::store::attempt::Next;
+use crate::shape::Tested;
 use crate::store::error::StoreError;
-use crate::store::subscribers::TestOf;
 use crate::store::{OpenMode, Store};
-
-/// What the delivery is this command's alone beyond its attempt's timeout: time to record it.
-const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
 pub(super) const AFTER_HELP: &str = "\
 The message is signed and sent as any reply, once, also to a disabled subscriber. It can be told
@@ -43,35 +37,25 @@ pub(super) async fn test(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         Err(error) => return Err(error.into()),
     };
     let subscriber = chosen(&config, store.as_ref(), &arguments.name).await?;
-    let sender = Sender::new(subscriber.clone(), Clock::system()).map_err(anyhow::Error::from)?;
-    let of = test_of(&config, subscriber, sender.clock())?;
+    let clock = Clock::system();
+    let of =
+        try_out::message(&config, subscriber, clock.now().unix).map_err(anyhow::Error::from)?;
     let recorded = match &store {
         Some(store) => store.begin_test(of.clone()).await?.map(|claim| (store, claim)),
         None => None,
     };
-    let claim = recorded.as_ref().map_or_else(|| of.claim(), |(_, claim)| claim.clone());
-    let mut attempts = sender.attempt(std::slice::from_ref(&claim)).await;
-    let attempt = attempts.pop().ok_or_else(|| anyhow::anyhow!("nothing was attempted"))?;
-    let is_delivered = attempt.next == Next::Delivered;
-    match &recorded {
-        Some((store, _)) => store.record_attempt(attempt.clone()).await?,
-        None => {
-            output::talk("not recorded: `replyd run` has not put the subscriber into a store yet")
-        }
+    let tried =
+        try_out::send(subscriber, clock, &of, recorded).await.map_err(anyhow::Error::from)?;
+    if tried.delivery.is_none() {
+        output::talk("not recorded: `replyd run` has not put the subscriber into a store yet");
     }
-    let row = attempt.into();
     if arguments.json {
-        output::json(&json!({
-            "name": subscriber.name,
-            "event_id": of.event_id,
-            "delivery": recorded.as_ref().map(|(_, claim)| claim.delivery),
-            "delivered": is_delivered,
-            "attempt": attempt::as_json(&row),
-        }));
+        output::json(&json!(Tested::of(&subscriber.name, &tried)));
     } else {
-        attempt::print(&row, arguments.language.language());
+        attempt::print(&tried.attempt, arguments.language.language());
     }
-    if let Some((store, _)) = &recorded {
+    let is_delivered = tried.is_delivered;
+    if let (Some(store), Some(_)) = (&store, tried.delivery) {
         let known = known::one(&config, store, &subscriber.name).await?;
         if is_delivered && matches!(known.readiness(), Some(Readiness::Disabled { .. })) {
             output::talk(&format!(
@@ -101,26 +85,4 @@ async fn chosen<'a>(
     }
     let names = config.subscribers.iter().map(|subscriber| subscriber.name.as_str());
     Err(known::unknown(name, names))
-}
-
-fn test_of(
-    config: &Config,
-    subscriber: &SubscriberConfig,
-    clock: &Clock,
-) -> Result<TestOf, Failure> {
-    let id = random_bytes::<16>()
-        .map_err(|error| Failure::new(Exit::Failed, format!("replyd: no randomness: {error}")))?;
-    let event_id = format!("evt_{}", hex::encode(id));
-    let account =
-        subscriber.accounts.first().or(config.accounts.first().map(|account| &account.name));
-    let account = account.map(String::as_str).unwrap_or_default();
-    let now = clock.now().unix;
-    Ok(TestOf {
-        subscriber: subscriber.name.clone(),
-        body: event::test(&event_id, account, subscriber.mask, now),
-        event_type: event::TEST_TYPE,
-        event_id,
-        now,
-        lease_end: now.after(subscriber.timeout + LEASE_MARGIN),
-    })
 }

@@ -103,7 +103,7 @@ fn the_example_is_the_defaults() {
 
 #[test]
 fn the_defaults_are_these() {
-    let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480 } LogConfig { level: Info, format: Text }
+    let expected = r#""etc/config.toml" "etc/replyd.db" None ServerConfig { listen: 127.0.0.1:8480, hosts: [] } LogConfig { level: Info, format: Text }
 RetainConfig { bodies: 1209600s, attempts: 2592000s, replies: 31536000s, tombstones: 34560000s } true
 "main" http://http.c123.com/ "9999" c47d187067c6cf953245f128b5fde62a 50 5-59/10 * * * *
 600s 300s None None Gbk 86400s
@@ -179,6 +179,7 @@ fn every_key_can_be_set() {
         backup_before_upgrade = false
         [server]
         listen = "[::1]:0"
+        hosts = ["sms.example.com"]
         [log]
         level = "trace"
         format = "json"
@@ -234,7 +235,7 @@ fn every_key_can_be_set() {
         "#,
     )
     .unwrap();
-    let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0 } LogConfig { level: Trace, format: Json }
+    let expected = r#""etc/config.toml" "/var/lib/replyd/r.db" Some(ID) ServerConfig { listen: [::1]:0, hosts: ["sms.example.com"] } LogConfig { level: Trace, format: Json }
 RetainConfig { bodies: 86400s, attempts: 172800s, replies: 7776000s, tombstones: 7776000s } false
 "A.b_c-1" https://sms.example.com/api "test" b9887c5ebb23ebb294acab183ecf0769 0 0 * * * *
 1200s 1ms PROXY1 Some("1068") Utf8 0ns

@@ -61,13 +61,27 @@ fn of_store_server_and_log() {
     ] {
         check_section(section, line, expected);
     }
-    for outside in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
-        check_section(
-            "[server]",
-            &format!("listen = \"{outside}\""),
-            "2:10: server.listen: must be a loopback address: there are no access tokens yet, so \
-             every machine that reaches another would be let in",
-        );
+    for (host, expected) in [
+        ("http://a.example", "not a host name like replyd.example.com, without scheme and port"),
+        ("a.example:8480", "not a host name like replyd.example.com, without scheme and port"),
+        ("10.0.0.1", "must be a name: addresses are let in as they are"),
+        ("短信.example", "must be written as clients send it: in ASCII"),
+    ] {
+        let expected = format!("2:10: server.hosts[0]: {expected}");
+        check_section("[server]", &format!("hosts = [\"{host}\"]"), &expected);
+    }
+    for (listen, is_local) in [
+        ("127.0.0.1:1", true),
+        ("[::1]:1", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("0.0.0.0:1", false),
+        ("[::]:1", false),
+        ("10.0.0.1:1", false),
+        ("[::ffff:10.0.0.1]:1", false),
+    ] {
+        let text = format!("{ACCOUNT}[server]\nlisten = \"{listen}\"\nhosts = [\"Sms.Example\"]\n");
+        let server = parse(&text).unwrap().server;
+        assert_eq!((server.is_local(), server.hosts), (is_local, vec!["sms.example".to_owned()]));
     }
 }
 

@@ -20,13 +20,14 @@ pub(crate) fn rows(
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM read
          WHERE (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR started_ms >= ?2)
-             AND (NOT ?3 OR verdict = 'doubtful')
+             AND (NOT ?3 OR verdict = 'doubtful') AND (?5 IS NULL OR id < ?5)
          ORDER BY id DESC LIMIT ?4"
     ))?;
     let since = filter.since.map(|since| since.0);
+    let before = filter.before.map(|before| before.0);
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
     let rows = statement
-        .query_map(params![filter.account, since, filter.doubtful, limit], read_row)?
+        .query_map(params![filter.account, since, filter.doubtful, limit, before], read_row)?
         .collect::<Result<_, _>>()?;
     Ok(rows)
 }

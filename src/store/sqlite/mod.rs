@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 #[cfg(test)]
 pub(crate) mod audit;
+pub(crate) mod audit_entries;
 pub(crate) mod balance;
 pub(crate) mod by_hand;
 pub(crate) mod check;
@@ -28,6 +29,7 @@ pub(crate) mod retention;
 pub(crate) mod schema;
 pub(crate) mod search;
 pub(crate) mod subscribers;
+pub(crate) mod tokens;
 pub(crate) mod turns;
 pub(crate) mod upgrade;
 pub(crate) mod upkeep;

@@ -272,7 +272,7 @@ pub(crate) fn detail(connection: &Connection, id: &str) -> Result<Option<ReplyDe
     let mut told = Vec::with_capacity(events.len());
     for (id, body) in events {
         let filter = DeliveryFilter { event_id: Some(id.clone()), ..DeliveryFilter::default() };
-        let mut deliveries = search::list(connection, &filter, ReplyDetail::DELIVERIES_MAX)?;
+        let mut deliveries = search::list(connection, &filter, None, ReplyDetail::DELIVERIES_MAX)?;
         deliveries.reverse();
         told.push(ToldRow { id, body, deliveries });
     }

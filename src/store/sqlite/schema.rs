@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-static MIGRATIONS: [&str; 11] = [
+static MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -25,6 +25,7 @@ static MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
     include_str!("migrations/0011.sql"),
+    include_str!("migrations/0012.sql"),
 ];
 
 /// The version that this program makes of a store.

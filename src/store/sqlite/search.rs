@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::event::Told;
-use crate::store::by_hand::{Counterpart, DeliveryFilter, DeliveryRow};
+use crate::store::by_hand::{Counterpart, DeliveryFilter, DeliveryPlace, DeliveryRow};
 use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::reads::named;
@@ -47,12 +47,14 @@ pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<DeliveryRow
 pub(crate) fn list(
     connection: &Connection,
     filter: &DeliveryFilter,
+    behind: Option<DeliveryPlace>,
     limit: usize,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     let mut newest: Vec<DeliveryRow> = Vec::new();
     for (start, subscriber) in starts(connection, filter, true)? {
         let rest = "ORDER BY created_ms DESC, delivery.id DESC";
-        run(connection, &sql(COLUMNS, start, filter, rest), filter, subscriber, limit, |row| {
+        let (sql, stretch) = (sql(COLUMNS, start, filter, rest), (behind, limit));
+        run(connection, &sql, filter, subscriber, stretch, |row| {
             newest.push(delivery_row(row)?);
             Ok(())
         })?;
@@ -70,7 +72,7 @@ pub(crate) fn matching(
     let mut matching: Vec<(String, Vec<i64>)> = Vec::new();
     for (start, subscriber) in starts(connection, filter, false)? {
         let sql = sql("subscriber, delivery.id", start, filter, "ORDER BY subscriber, delivery.id");
-        run(connection, &sql, filter, subscriber, usize::MAX, |row| {
+        run(connection, &sql, filter, subscriber, (None, usize::MAX), |row| {
             let (name, id): (String, i64) = (row.get(0)?, row.get(1)?);
             match matching.last_mut() {
                 Some((last, ids)) if *last == name => ids.push(id),
@@ -162,6 +164,7 @@ fn sql(columns: &str, start: Start, filter: &DeliveryFilter, order: &str) -> Str
              AND (?5 IS NULL OR event.id = ?5)
              AND (?6 IS NULL OR trigger = ?6)
              AND created_ms >= ?7 AND created_ms < ?8
+             AND (created_ms < ?10 OR created_ms = ?10 AND delivery.id < ?11)
          {order} LIMIT ?9"
     )
 }
@@ -172,10 +175,13 @@ fn run(
     sql: &str,
     filter: &DeliveryFilter,
     subscriber: Option<String>,
-    limit: usize,
+    (behind, limit): (Option<DeliveryPlace>, usize),
     mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
+    let until = filter.until.map_or(i64::MAX, |until| until.0);
+    let nowhere = DeliveryPlace { created_ms: i64::MAX, id: i64::MAX };
+    let behind = behind.unwrap_or(nowhere);
     let mut rows = statement.query(params![
         subscriber,
         filter.account,
@@ -184,8 +190,11 @@ fn run(
         filter.event_id,
         filter.trigger.map(Trigger::as_str),
         filter.since.map_or(i64::MIN, |since| since.0),
-        filter.until.map_or(i64::MAX, |until| until.0),
+        // The index is gone into where the page begins, not at its end.
+        until.min(behind.created_ms.saturating_add(1)),
         i64::try_from(limit).unwrap_or(i64::MAX),
+        behind.created_ms,
+        behind.id,
     ])?;
     while let Some(row) = rows.next()? {
         take(row)?;

@@ -209,12 +209,18 @@ pub(crate) fn job(connection: &Connection, id: i64) -> Result<Option<ReplayJob>,
     job.map(|job| with_subscribers(connection, job)).transpose()
 }
 
-/// The newest replays, newest first.
-pub(crate) fn jobs(connection: &Connection, limit: usize) -> Result<Vec<ReplayJob>, StoreError> {
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM replay_job ORDER BY id DESC LIMIT ?1"))?;
+/// The newest replays before a number, newest first.
+pub(crate) fn jobs(
+    connection: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<ReplayJob>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM replay_job WHERE ?2 IS NULL OR id < ?2 ORDER BY id DESC LIMIT ?1"
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let jobs = statement.query_map([limit], read_job)?.collect::<Result<Vec<_>, _>>()?;
+    let jobs =
+        statement.query_map(params![limit, before], read_job)?.collect::<Result<Vec<_>, _>>()?;
     jobs.into_iter().map(|job| with_subscribers(connection, job)).collect()
 }
 

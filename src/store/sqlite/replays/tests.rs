@@ -143,7 +143,7 @@ fn a_replay_is_what_was_looked_at_and_each_reply_is_told_once() {
         let sum = deliveries.iter().map(|(_, count)| *count as i64).sum::<i64>();
         assert_eq!((number(&connection, MADE), number(&connection, PAIRS)), (sum, sum));
     }
-    let numbers: Vec<i64> = jobs(&connection, 3).unwrap().iter().map(|job| job.id).collect();
+    let numbers: Vec<i64> = jobs(&connection, None, 3).unwrap().iter().map(|job| job.id).collect();
     assert_eq!(numbers, [4, 3, 2]);
 }
 
@@ -360,7 +360,8 @@ fn replays_that_are_over_are_let_go_with_the_journal() {
         for chunk in retention::find(&connection, Kind::Replays, cutoff).unwrap() {
             retention::drop_chunk(&connection, &chunk).unwrap();
         }
-        let mut jobs: Vec<i64> = jobs(&connection, 9).unwrap().iter().map(|job| job.id).collect();
+        let mut jobs: Vec<i64> =
+            jobs(&connection, None, 9).unwrap().iter().map(|job| job.id).collect();
         jobs.sort();
         assert_eq!(jobs, left);
     }

@@ -148,7 +148,7 @@ fn every_filter_lets_through_what_it_says_newest_first() {
         }
         expected.reverse();
         for limit in [1, 3, 1_000] {
-            let found = list(&connection, &filter, limit).unwrap();
+            let found = list(&connection, &filter, None, limit).unwrap();
             let found: Vec<i64> = found.iter().map(|row| row.id).collect();
             let newest: Vec<i64> = expected.iter().copied().take(limit).collect();
             assert_eq!(found, newest, "{filter:?}");
@@ -165,7 +165,7 @@ fn no_search_goes_through_all_deliveries() {
                 let order = "ORDER BY created_ms DESC, delivery.id DESC";
                 let sql = format!("EXPLAIN QUERY PLAN {}", sql(columns, start, &filter, order));
                 let mut plan = connection.prepare(&sql).unwrap();
-                let nothing = rusqlite::params_from_iter([None::<i64>; 9]);
+                let nothing = rusqlite::params_from_iter([None::<i64>; 11]);
                 let steps: Vec<String> = plan
                     .query_map(nothing, |row| row.get(3))
                     .unwrap()
@@ -192,6 +192,6 @@ fn many_that_wait_are_listed_by_when_they_were_made() {
     assert_eq!(index(true), "delivery_made");
     // For all of them, age does not matter.
     assert_eq!(index(false), "delivery_due");
-    let newest = list(&connection, &waiting, 2).unwrap();
+    let newest = list(&connection, &waiting, None, 2).unwrap();
     assert_eq!(newest.iter().map(|row| row.created.0).collect::<Vec<_>>(), [15_000, 14_999]);
 }

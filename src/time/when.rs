@@ -1,20 +1,26 @@
-//! Since when and until when a command looks.
+//! Since when and until when somebody looks.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::time::{Day, Hour, ParseTimeError, UnixMs, parse_duration};
+use jiff::Timestamp;
 
-/// Since when: a while ago (`24h`), a day (`2008-05-27`) or an hour (`2008-05-27_12`).
+use super::{Day, Hour, ParseTimeError, UnixMs, parse_duration};
+
+/// Since when: a while ago (`24h`), a day (`2008-05-27`) or an hour (`2008-05-27_12`) in Beijing, or
+/// an instant (`2008-05-27T12:10:11+08:00`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
+pub enum Since {
+    /// So long ago.
     Ago(Duration),
+    /// Then.
     At(UnixMs),
 }
 
 impl Since {
     /// The instant, seen from now.
-    pub(super) fn instant(self, now: UnixMs) -> UnixMs {
+    #[must_use]
+    pub fn instant(self, now: UnixMs) -> UnixMs {
         match self {
             Self::Ago(span) => now.before(span),
             Self::At(instant) => instant,
@@ -24,11 +30,12 @@ impl Since {
 
 /// Until when: as [`Since`], but a day or an hour is in it as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Until(Since);
+pub struct Until(Since);
 
 impl Until {
     /// The first instant that is too late, seen from now.
-    pub(super) fn instant(self, now: UnixMs) -> UnixMs {
+    #[must_use]
+    pub fn instant(self, now: UnixMs) -> UnixMs {
         self.0.instant(now)
     }
 }
@@ -57,6 +64,9 @@ fn read(
     if let Ok(instant) = text.parse().map(of_day).or_else(|_| text.parse().map(of_hour)) {
         return Ok(Since::At(instant));
     }
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(Since::At(UnixMs(instant.as_millisecond())));
+    }
     let expected = "a duration like 24h, a day like 2008-05-27 or an hour like 2008-05-27_12";
     parse_duration(text).map(Since::Ago).map_err(|_| ParseTimeError::expected(expected))
 }
@@ -74,6 +84,8 @@ mod tests {
             ("1d", "2026-11-21 10:30:00"),
             ("2026-11-01", "2026-11-01 00:00:00"),
             ("2026-11-01_09", "2026-11-01 09:00:00"),
+            ("2026-11-01T09:10:11+08:00", "2026-11-01 09:10:11"),
+            ("2026-11-01T01:10:11Z", "2026-11-01 09:10:11"),
         ] {
             assert_eq!(text.parse::<Since>().unwrap().instant(now), at(expected), "{text}");
         }
@@ -84,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Until>().unwrap().instant(now), at(expected), "{text}");
         }
-        for wrong in ["", "yesterday", "2026-11-31", "2026-11-01_24", "10"] {
+        for wrong in ["", "yesterday", "2026-11-31", "2026-11-01_24", "10", "2026-11-01T09:10:11"] {
             assert!(wrong.parse::<Since>().is_err(), "{wrong:?}");
         }
     }
