@@ -57,6 +57,7 @@ mod schemas;
 mod send;
 mod shared;
 mod sim;
+mod soak;
 mod standing;
 mod subscribers;
 mod support;

@@ -24,7 +24,7 @@ const READY_MAX: Duration = Duration::from_secs(1);
 /// Starts of which the slowest counts.
 const STARTS: usize = 3;
 /// Bytes that the log has at least when the service is killed: in CI, and where it is measured,
-/// which is as long as a log that was once long is kept.
+/// which is four times as long as one that nobody keeps long.
 const LOG_BYTES_MIN: u64 = 8 * 1024 * 1024;
 const LOG_BYTES_MEASURED: u64 = 64 * 1024 * 1024;
 /// Replies of one answer while the log grows.

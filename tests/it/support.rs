@@ -218,6 +218,11 @@ impl Service {
         self.child.wait().unwrap().code()
     }
 
+    /// Its process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());

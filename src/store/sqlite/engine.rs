@@ -19,6 +19,7 @@ use crate::store::sqlite::check::{self, GivenUp};
 use crate::store::sqlite::copy;
 use crate::store::sqlite::file::{self, OpenMode, connect};
 use crate::store::sqlite::schema::{self, Age};
+use crate::store::sqlite::wal::LogWatch;
 use crate::store::sqlite::{lock, upgrade};
 use crate::time::UnixMs;
 
@@ -83,7 +84,8 @@ impl Engine {
             .name("store-writer".to_owned())
             .spawn({
                 let commits = Arc::clone(&commits);
-                move || write_groups(&connection, queue, &commits)
+                let log = LogWatch::new(path);
+                move || write_groups(&connection, queue, &commits, log)
             })
             .map_err(|source| StoreError::Path { path: path.to_owned(), source })?;
         Ok(Self {
@@ -339,7 +341,12 @@ fn outcome<T>(
 }
 
 /// The writer's thread: takes what waits, commits it as one, answers, until every handle is gone.
-fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>, commits: &AtomicU64) {
+fn write_groups(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Act>,
+    commits: &AtomicU64,
+    mut log: LogWatch,
+) {
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP_MAX
@@ -349,6 +356,7 @@ fn write_groups(connection: &Connection, mut queue: mpsc::Receiver<Act>, commits
         }
         write_group(connection, group);
         commits.fetch_add(1, Ordering::Relaxed);
+        log.look(connection);
     }
 }
 

@@ -9,12 +9,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::store::error::StoreError;
-use crate::store::sqlite::schema;
+use crate::store::sqlite::{schema, wal};
 
 /// How long another process may hold the store before an act fails.
-const BUSY_MAX: Duration = Duration::from_secs(10);
-/// Size to which a WAL that grew is cut back: as large as the largest answer.
-const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+pub(super) const BUSY_MAX: Duration = Duration::from_secs(10);
 /// Statements kept prepared on each connection: more than the store has.
 const STATEMENTS_MAX: usize = 128;
 
@@ -75,7 +73,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     // FULL before WAL: with NORMAL a commit that was answered for can be lost at a power failure.
     connection.pragma_update(None, "synchronous", "FULL")?;
     use_wal(&connection)?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    let kept = i64::try_from(wal::LOG_BYTES_MAX).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "journal_size_limit", kept)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is let go or erased is overwritten, and not only forgotten.
     connection.pragma_update(None, "secure_delete", true)?;
@@ -119,7 +118,7 @@ pub(super) fn has_log(path: &Path) -> bool {
     std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
 }
 
-fn log_of(path: &Path) -> PathBuf {
+pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     log.into()

@@ -33,6 +33,7 @@ pub(crate) mod tokens;
 pub(crate) mod turns;
 pub(crate) mod upgrade;
 pub(crate) mod upkeep;
+mod wal;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -159,3 +159,80 @@ fn what_is_no_store_is_refused() {
     let elsewhere = folder.path().join("no/such/folder.db");
     assert!(matches!(Engine::open(&elsewhere, OpenMode::Create), Err(StoreError::Path { .. })));
 }
+
+/// Writes so much, a quarter of a MiB at a time; the longest that the log was.
+async fn write_mib(engine: &Engine, mib: u64) -> u64 {
+    let mut longest = 0;
+    for _ in 0..mib * 4 {
+        let put = |connection: &Connection| {
+            let sql = "INSERT OR REPLACE INTO account (name, id_key, settings, login, box)
+                 VALUES ('big', zeroblob(262144), '', x'00', x'00')";
+            Ok(connection.execute(sql, [])?)
+        };
+        engine.write(put).await.unwrap();
+        longest = longest.max(log_bytes(engine));
+    }
+    longest
+}
+
+fn log_bytes(engine: &Engine) -> u64 {
+    std::fs::metadata(file::log_of(engine.path())).map_or(0, |log| log.len())
+}
+
+/// Looks at the store, and goes on looking for a while.
+async fn look(engine: Engine, looks_on: std::sync::mpsc::Receiver<()>, for_ms: u64) {
+    let query = move |connection: &Connection| {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.query_row("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0))?;
+        // Ends when somebody says so or when it is over, whichever comes first.
+        let _is_over = looks_on.recv_timeout(Duration::from_millis(for_ms));
+        Ok(())
+    };
+    engine.read(query).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_stays_short_where_somebody_reads_at_any_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut readers = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let (engine, stop) = (engine.clone(), Arc::clone(&stop));
+        readers.spawn(async move {
+            let mut looks = 0;
+            while !stop.load(Ordering::SeqCst) {
+                // Of different lengths, so that never all of them end together.
+                let (_goes_on, looks_on) = std::sync::mpsc::channel();
+                look(engine.clone(), looks_on, 11 + 4 * number).await;
+                looks += 1;
+            }
+            looks
+        });
+    }
+    let longest = write_mib(&engine, 96).await;
+    stop.store(true, Ordering::SeqCst);
+    assert!(readers.join_all().await.into_iter().all(|looks| looks > 10));
+    // By what was written while the readers on it were waited for.
+    let bound = 2 * crate::store::sqlite::wal::LOG_BYTES_MAX;
+    assert!(longest <= bound, "{longest} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_somebody_kept_long_is_cut_when_they_are_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let (goes_on, looks_on) = std::sync::mpsc::channel();
+    let reader = tokio::spawn(look(engine.clone(), looks_on, 60_000));
+    let bound = crate::store::sqlite::wal::LOG_BYTES_MAX;
+    let mut written = 0;
+    while log_bytes(&engine) <= 3 * bound {
+        written += 1;
+        assert!(written < 200, "nobody keeps it");
+        write_mib(&engine, 1).await;
+    }
+    drop(goes_on);
+    reader.await.unwrap();
+    write_mib(&engine, 20).await;
+    assert!(log_bytes(&engine) <= bound, "{} bytes", log_bytes(&engine));
+}
