@@ -58,7 +58,7 @@ fn examples(help: &str) -> Vec<String> {
 
 /// The words of an example as a shell has them, up to what is for the shell itself or for the
 /// reader: a pipe, a redirection, a bracket, or an explanation behind some blanks.
-fn words(example: &str) -> Vec<String> {
+pub(crate) fn words(example: &str) -> Vec<String> {
     let (_, command) = example.split_once("replyd ").unwrap();
     let (mut words, mut word, mut quote) = (vec!["replyd".to_owned()], String::new(), None);
     let mut letters = command.chars().peekable();

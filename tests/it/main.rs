@@ -65,3 +65,4 @@ mod terminal;
 mod two_ways;
 mod upgrades;
 mod verify;
+mod watching;
