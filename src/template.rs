@@ -230,6 +230,8 @@ pub enum Says {
     },
     /// The whole body, without blanks around it.
     Text(String),
+    /// These words stand somewhere in the body.
+    Words(String),
 }
 
 impl Says {
@@ -238,6 +240,7 @@ impl Says {
     pub fn is_said(&self, body: &[u8]) -> Option<bool> {
         match self {
             Self::Text(text) => Some(body.trim_ascii() == text.as_bytes()),
+            Self::Words(words) => Some(String::from_utf8_lossy(body).contains(words.as_str())),
             Self::Json { pointer, equals } => {
                 let json: serde_json::Value = serde_json::from_slice(body).ok()?;
                 Some(json.pointer(pointer)? == equals)
@@ -259,10 +262,32 @@ pub struct Definition {
     pub is_typed: bool,
     /// What of a 2xx is a success; none where every one is.
     pub success: Option<Says>,
-    /// What says that it was sent too much, and how long it is left alone then.
-    pub throttled: Option<(Says, Duration)>,
+    /// Answers that mean something else than their status says; the first that fits counts.
+    pub cases: Vec<Case>,
     /// Where an answer says in words what is wrong.
     pub message: Option<String>,
+}
+
+/// An answer, and what it means. All that is given must be so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Its status.
+    pub status: Option<u16>,
+    /// What it says.
+    pub says: Option<Says>,
+    /// What that means.
+    pub means: Means,
+}
+
+/// What an answer means that is no success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// It was sent too much, and is to be left alone for so long, where it is known how long.
+    Throttled(Option<Duration>),
+    /// It never takes this message.
+    Refused,
+    /// Nobody is there any more to whom it could be told.
+    Gone,
 }
 
 /// Whether a body is of its form whatever is filled in.

@@ -21,6 +21,8 @@ pub struct FormatFacts {
     pub rate: Option<RateLimit>,
     /// Whether it tells people apart by their numbers, so that it cannot get them masked.
     pub needs_number: bool,
+    /// What reads the formats that users bring; one of all has it.
+    pub read: Option<ReadFormat>,
 }
 
 impl FormatFacts {
@@ -43,6 +45,10 @@ pub struct OptionFacts {
 
 /// Every format but the webhook.
 pub type Formats = [&'static FormatFacts];
+
+/// Reads a format of a user's own, given the path by which it is called and what the file holds.
+/// What is wrong with it is said without its values.
+pub type ReadFormat = fn(&str, &str) -> Result<&'static FormatFacts, String>;
 
 /// What a delivery looks like. `Debug` shows its word.
 #[derive(Clone, Copy)]

@@ -16,7 +16,7 @@ pub use account::{AccountConfig, Reconcile};
 pub use address::is_inside;
 pub use cron::{Cron, CronError};
 pub use error::{ConfigErrors, Place, Problem};
-pub use format::{Format, FormatFacts, Formats, OptionFacts};
+pub use format::{Format, FormatFacts, Formats, OptionFacts, ReadFormat};
 pub use names::name;
 pub use product::ProductConfig;
 pub use quiet::QuietHours;

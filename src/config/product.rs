@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -14,9 +15,12 @@ use super::format::{Format, FormatFacts, Formats, OptionFacts};
 use super::reader::{Section, Value};
 use super::report::{Fault, nearest};
 use super::secret::{PLACEHOLDER_HOST, Purpose, Secret, Vault};
+use super::source::read_file;
 use crate::language::Language;
 use crate::template::{BodyForm, Definition, Field, Says, Template, TemplateError, is_sound};
 
+/// A format says little: more is some other file.
+const FORMAT_BYTES_MAX: u64 = 64 * 1024;
 /// The longest value of an option: ids and tokens are far shorter.
 const OPTION_BYTES_MAX: usize = 1_024;
 
@@ -58,13 +62,20 @@ impl fmt::Debug for ProductConfig {
     }
 }
 
-/// The format; one that nobody knows is reported with the nearest that there is.
-pub(super) fn format(section: &mut Section<'_, '_>, formats: &Formats) -> Option<Format> {
+/// The format; one that nobody knows is reported with the nearest that there is. `folder` is what
+/// the path of one of the user's own is relative to.
+pub(super) fn format(
+    section: &mut Section<'_, '_>,
+    (formats, folder): (&Formats, &Path),
+) -> Option<Format> {
     if !section.has("format") {
         section.read("format", Value::text);
         return Some(Format::STANDARD);
     }
     section.read("format", |value| {
+        if let DeValue::Table(_) = value.toml() {
+            return own_format(value, (formats, folder));
+        }
         let text = value.text()?;
         Format::find(text, formats).ok_or_else(|| {
             let known: Vec<_> = Format::words(formats).map(|word| format!("\"{word}\"")).collect();
@@ -77,6 +88,23 @@ pub(super) fn format(section: &mut Section<'_, '_>, formats: &Formats) -> Option
             }
         })
     })
+}
+
+/// A format of the user's own: `{ file = "PATH" }`.
+fn own_format(value: &Value<'_>, (formats, folder): (&Formats, &Path)) -> Result<Format, Fault> {
+    let must_be = || value.fault("must be a word, or { file = \"PATH\" }");
+    let mut entries = value.entries()?;
+    let (Some(("file", path)), None) = (entries.pop(), entries.pop()) else {
+        return Err(must_be());
+    };
+    let path = path.text().map_err(|_| must_be())?;
+    let unreadable = |error: &dyn fmt::Display| value.fault(format_args!("its file {error}"));
+    let bytes = read_file(&folder.join(path), FORMAT_BYTES_MAX)
+        .map_err(|error| unreadable(&format_args!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(&"is not UTF-8"))?;
+    let Some(read) = formats.iter().find_map(|facts| facts.read) else { return Err(must_be()) };
+    let read = read(path, &text).map(Format::of);
+    read.map_err(|error| unreadable(&format_args!("is wrong: {error}")))
 }
 
 /// The product's secret, if there is one.
@@ -199,8 +227,8 @@ pub(super) fn template(
         (Some(_), Some((body, form))) if is_own => {
             let is_typed = own_form.is_some();
             let headers = Vec::new();
-            let (throttled, message) = (None, None);
-            (None, Some(Definition { body, form, headers, is_typed, success, throttled, message }))
+            let (cases, message) = (Vec::new(), None);
+            (None, Some(Definition { body, form, headers, is_typed, success, cases, message }))
         }
         (Some(_), Some((text, _))) => {
             if text.fields().any(|field| matches!(field, Field::Secret | Field::Option(_))) {

@@ -207,7 +207,7 @@ fn read(
         };
         url(text.expose_secret(), reach).map_err(|error| value.fault(error))
     });
-    let format = product::format(section, formats);
+    let format = product::format(section, (formats, vault.folder));
     let facts = format.and_then(Format::facts);
     let (secrets, product_secret) = match (format, facts) {
         (Some(_), None) => (secrets(section, vault), None),

@@ -102,6 +102,8 @@ pub enum Waits {
     Behind(i64),
     /// For the time of its next attempt.
     Time(UnixMs),
+    /// For the end of its subscriber's quiet hours.
+    Quiet(UnixMs),
     /// Until its subscriber, which fails or wants fewer requests, is sent to again.
     Pause(UnixMs),
     /// For nothing but its turn.
@@ -124,10 +126,13 @@ impl Waits {
             }
         }
         let readiness = Readiness::of(&delivery.subscriber);
-        Some(match delivery.behind {
+        let alone = left_alone_until(&delivery.subscriber, now);
+        let quiet = delivery.quiet_until.filter(|until| *until > row.due && Some(*until) > alone);
+        Some(match (delivery.behind, quiet) {
             _ if readiness != Readiness::Enabled => Self::Subscriber(readiness),
-            Some(ahead) => Self::Behind(ahead),
-            None => match left_alone_until(&delivery.subscriber, now) {
+            (_, Some(until)) => Self::Quiet(until),
+            (Some(ahead), None) => Self::Behind(ahead),
+            (None, None) => match alone {
                 Some(until) if until > row.due => Self::Pause(until),
                 _ if row.due > now => Self::Time(row.due),
                 _ => Self::Turn,
@@ -143,6 +148,7 @@ impl Waits {
             Self::Subscriber(_) => "subscriber",
             Self::Behind(_) => "behind",
             Self::Time(_) => "time",
+            Self::Quiet(_) => "quiet_hours",
             Self::Pause(_) => "pause",
             Self::Turn => "turn",
             Self::Attempt(_) => "attempt",
@@ -173,6 +179,13 @@ impl Waits {
             Self::Time(due) => {
                 let due = due.beijing();
                 both(format!("等待到 {due} 再试"), format!("for its next attempt, at {due}"))
+            }
+            Self::Quiet(until) => {
+                let until = until.beijing();
+                both(
+                    format!("订阅方免打扰（quiet_hours），{until} 之后发送"),
+                    format!("for the end of its subscriber's quiet hours, at {until}"),
+                )
             }
             Self::Pause(until) => {
                 let until = until.beijing();
@@ -236,6 +249,7 @@ mod tests {
             },
             released: None,
             behind: None,
+            quiet_until: None,
             subscriber: subscriber(),
             attempts: Vec::new(),
         }
@@ -263,6 +277,17 @@ mod tests {
         assert_eq!(Waits::of(&alone, UnixMs(1_500_000)), Some(Waits::Turn));
         alone.row.due = LATER;
         assert_eq!(Waits::of(&alone, NOW), Some(Waits::Time(LATER)));
+        let mut quiet = delivery(Waiting, NOW);
+        quiet.quiet_until = Some(LATER);
+        quiet.behind = Some(3);
+        assert_eq!(Waits::of(&quiet, NOW), Some(Waits::Quiet(LATER)));
+        // What lasts longer is told.
+        quiet.row.due = UnixMs(LATER.0 + 1);
+        quiet.behind = None;
+        assert_eq!(Waits::of(&quiet, NOW), Some(Waits::Time(quiet.row.due)));
+        quiet.row.due = NOW;
+        quiet.subscriber.pace = Some(r#"{"not_before_ms":2000001}"#.to_owned());
+        assert_eq!(Waits::of(&quiet, NOW), Some(Waits::Pause(UnixMs(2_000_001))));
         let mut waiting = delivery(Waiting, LATER);
         waiting.behind = Some(3);
         assert_eq!(Waits::of(&waiting, NOW), Some(Waits::Behind(3)));

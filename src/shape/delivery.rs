@@ -147,7 +147,7 @@ impl Waiting {
     fn of(waits: &Waits) -> Self {
         let (behind, until) = match waits {
             Waits::Behind(ahead) => (Some(*ahead), None),
-            Waits::Time(at) | Waits::Pause(at) | Waits::Attempt(at) => {
+            Waits::Time(at) | Waits::Quiet(at) | Waits::Pause(at) | Waits::Attempt(at) => {
                 (None, Some(at.beijing().rfc3339()))
             }
             Waits::Release | Waits::Subscriber(_) | Waits::Turn => (None, None),

@@ -122,6 +122,9 @@ pub struct DeliveryDetail {
     pub released: Option<UnixMs>,
     /// The delivery of the same person's earlier reply that goes first, where one waits too.
     pub behind: Option<i64>,
+    /// Until when its subscriber is not sent to at this time of the day: whoever has the configuration
+    /// says so.
+    pub quiet_until: Option<UnixMs>,
     /// How its subscriber does.
     pub subscriber: SubscriberRow,
     /// Its last attempts, oldest first: no more than [`DeliveryDetail::ATTEMPTS_MAX`].

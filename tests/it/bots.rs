@@ -142,6 +142,8 @@ struct Inside {
     too_many: usize,
     is_gone: bool,
     is_a_wall: bool,
+    /// Whether the next message is refused, whatever it is.
+    refuses_next: bool,
     /// Chatwoot's contacts and conversations.
     desk: Desk,
 }
@@ -187,6 +189,13 @@ impl Bot {
         self.inside.lock().unwrap().is_gone = is_gone;
     }
 
+    /// Refuses the next message for good.
+    pub(crate) fn refuse_next(&self) {
+        let mut inside = self.inside.lock().unwrap();
+        inside.refuses_next = true;
+        inside.desk.trouble = Some(("message", 0, chatwoot::Trouble::Status(422)));
+    }
+
     /// Puts a page before it that answers everything with 200.
     pub(crate) fn wall(&self, is_a_wall: bool) {
         self.inside.lock().unwrap().is_a_wall = is_a_wall;
@@ -227,6 +236,9 @@ impl Bot {
     fn judge(&self, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
         let mut inside = self.inside.lock().unwrap();
         inside.admit()?;
+        if std::mem::take(&mut inside.refuses_next) {
+            return Err(Refusal::Shape);
+        }
         let json = self.product.read(headers, body)?;
         let text = self.product.text(uri, &json, body.len(), &mut inside.stamps)?;
         inside.texts.push(text);
@@ -289,6 +301,11 @@ fn text_of(value: &Value) -> Result<String, Refusal> {
 
 fn no_longer_than(text: String, length: usize, max: usize) -> Result<String, Refusal> {
     if length > max { Err(Refusal::TooLong) } else { Ok(text) }
+}
+
+fn within_letters(text: String, max: usize) -> Result<String, Refusal> {
+    let length = text.chars().count();
+    no_longer_than(text, length, max)
 }
 
 impl Product {
@@ -371,15 +388,13 @@ impl Product {
             }
             Self::Slack => {
                 is_at(&format!("/services/T0/B0/{TOKEN}"))?;
-                text_of(&body["text"])
+                within_letters(text_of(&body["text"])?, 40_000)
             }
             Self::Discord => {
                 is_at(&format!("/api/webhooks/1/{TOKEN}"))?;
                 assert_eq!(parameter(uri, "wait").as_deref(), Some("true"));
                 assert_eq!(body["allowed_mentions"], json!({ "parse": [] }));
-                let text = text_of(&body["content"])?;
-                let length = text.chars().count();
-                no_longer_than(text, length, 2_000)
+                within_letters(text_of(&body["content"])?, 2_000)
             }
             Self::Teams => {
                 is_at("/workflows/1/triggers/manual/paths/invoke")?;
@@ -393,12 +408,14 @@ impl Product {
             }
             Self::Mattermost => {
                 is_at(&format!("/hooks/{TOKEN}"))?;
-                text_of(&body["text"])
+                within_letters(text_of(&body["text"])?, 16_383)
             }
             Self::ServerChan => {
                 is_at(&format!("/{TOKEN}.send"))?;
                 text_of(&body["title"])?;
-                text_of(&body["desp"])
+                let text = text_of(&body["desp"])?;
+                let length = text.len();
+                no_longer_than(text, length, 32 * 1024)
             }
             Self::PushPlus | Self::Bark => {
                 let (path, token, text) = match self {
@@ -410,7 +427,8 @@ impl Product {
                     return Err(Refusal::Gone);
                 }
                 text_of(&body["title"])?;
-                no_longer_than(text_of(&body[text])?, bytes, 20_000)
+                let max = if self == Self::Bark { 4_096 } else { 20_000 };
+                no_longer_than(text_of(&body[text])?, bytes, max)
             }
             Self::Ntfy => {
                 is_at("/sms-replies")?;
@@ -430,9 +448,7 @@ impl Product {
                 is_at(&format!("/bot{TOKEN}/sendMessage"))?;
                 assert_eq!(body["chat_id"], "-100");
                 assert!(body.get("parse_mode").is_none(), "plain text");
-                let text = text_of(&body["text"])?;
-                let length = text.chars().count();
-                no_longer_than(text, length, 4_096)
+                within_letters(text_of(&body["text"])?, 4_096)
             }
         }
     }
@@ -511,20 +527,57 @@ impl Product {
             (Self::ServerChan, None) => (200, json!({ "code": 0, "message": "" }).to_string()),
             (Self::PushPlus | Self::Bark, None) => (200, json!({ "code": 200 }).to_string()),
             (Self::Ntfy | Self::Gotify, None) => (200, json!({ "id": 1 }).to_string()),
-            (
-                Self::Mattermost
-                | Self::ServerChan
-                | Self::PushPlus
-                | Self::Bark
-                | Self::Ntfy
-                | Self::Gotify
-                | Self::Apprise,
-                Some(refusal),
-            ) => match refusal {
+            (Self::Mattermost, Some(refusal)) => match refusal {
                 Refusal::TooMany(_) => (429, String::new()),
-                Refusal::Gone => (404, String::new()),
-                _ => (400, String::new()),
+                Refusal::Gone => {
+                    let id = "web.incoming_webhook.invalid.app_error";
+                    (
+                        400,
+                        json!({ "id": id, "message": "Invalid webhook.", "status_code": 400 })
+                            .to_string(),
+                    )
+                }
+                _ => (
+                    400,
+                    json!({ "id": "api.context.invalid_body", "status_code": 400 }).to_string(),
+                ),
             },
+            (Self::ServerChan, Some(refusal)) => {
+                let words = match refusal {
+                    Refusal::TooMany(_) => "[INPUT]超过当天的发送次数限制",
+                    Refusal::Gone => "[AUTH]错误的Key",
+                    _ => "[INPUT]格式错误",
+                };
+                (400, json!({ "code": 40_001, "message": words }).to_string())
+            }
+            (Self::PushPlus, Some(refusal)) => {
+                let (code, words) = match refusal {
+                    Refusal::TooMany(_) => (900, "用户账号使用受限"),
+                    Refusal::Gone => (903, "无效的用户令牌"),
+                    _ => (999, "服务端验证错误"),
+                };
+                (200, json!({ "code": code, "msg": words }).to_string())
+            }
+            (Self::Bark, Some(refusal)) => {
+                let (code, words) = match refusal {
+                    Refusal::TooMany(_) => (429, "too many requests"),
+                    Refusal::Gone => (400, "failed to get device token: no such key"),
+                    _ => (400, "request bind failed"),
+                };
+                (code, json!({ "code": code, "message": words }).to_string())
+            }
+            (Self::Ntfy | Self::Gotify | Self::Apprise, Some(refusal)) => {
+                let status = match (self, refusal) {
+                    (_, Refusal::TooMany(_)) => 429,
+                    (Self::Ntfy, Refusal::Gone) => 403,
+                    (Self::Gotify, Refusal::Gone) => 401,
+                    (Self::Apprise, Refusal::Gone) => 204,
+                    (Self::Ntfy, Refusal::TooLong) => 413,
+                    _ => 400,
+                };
+                let body = json!({ "error": "no", "errorDescription": "no" }).to_string();
+                (status, if status == 204 { String::new() } else { body })
+            }
             (Self::Telegram, None) => (200, json!({ "ok": true, "result": {} }).to_string()),
             (Self::Telegram, Some(refusal)) => match refusal {
                 Refusal::TooMany(wait) => {

@@ -10,25 +10,26 @@ use serde_json::Value;
 use crate::bots::{Bot, Limit, Product, SECRET, TOKEN};
 use crate::intake::count;
 use crate::pacing::count_or_none;
+use crate::proxy::Proxy;
 use crate::support::{Home, Settings, UID, config, ends, gateway, now, query, reply, until};
 
-async fn a_gateway() -> Simulator {
+pub(crate) async fn a_gateway() -> Simulator {
     gateway(Habits { min_interval: Duration::from_millis(300), ..Habits::default() }).await
 }
 
 /// A configuration with these subscribers.
-fn home(gateway: &Simulator, subscribers: &[String]) -> Home {
+pub(crate) fn home(gateway: &Simulator, subscribers: &[String]) -> Home {
     let base_url = gateway.base_url();
     let settings = Settings { base_url: &base_url, min_interval: "300ms", ..Settings::default() };
     Home::with(&(config(&settings) + &subscribers.concat()))
 }
 
-fn bare(text: &str) -> String {
+pub(crate) fn bare(text: &str) -> String {
     text.replace('\\', "")
 }
 
 /// That no token is seen in anything that is shown or kept.
-fn nothing_is_given_away(home: &Home) {
+pub(crate) fn nothing_is_given_away(home: &Home) {
     let mut seen = home.log();
     for arguments in [&["check"][..], &["subscribers", "list"], &["deliveries", "list", "--json"]] {
         seen += &ends(home, arguments, 0);
@@ -110,47 +111,6 @@ async fn a_refusal_inside_a_200_is_told_in_the_products_words_with_what_to_do() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_hook_is_disabled_and_loses_nothing() {
-    for product in [Product::WeCom, Product::Slack, Product::Telegram] {
-        let (gateway, bot) = (a_gateway().await, Bot::start(product).await);
-        bot.remove(true);
-        let home = home(&gateway, &[bot.subscription(product.word(), "")]);
-        for text in ["一", "二"] {
-            gateway.arrive(UID, reply("13900000001", text));
-        }
-        ends(&home, &["run", "--once"], 1);
-        assert_eq!(query::<String>(&home, "SELECT disabled_why FROM subscriber"), "gone");
-        assert_eq!(count(&home, "delivery WHERE state = 'waiting'"), 2);
-        let shown = ends(&home, &["subscribers", "show", product.word(), "--lang", "en"], 0);
-        assert!(shown.contains("subscribers enable"), "{shown}");
-        bot.remove(false);
-        ends(&home, &["subscribers", "enable", product.word()], 0);
-        ends(&home, &["run", "--once"], 0);
-        let text = bot.texts().join("\n");
-        assert!(text.find('一') < text.find('二') && text.contains('一'), "{text}");
-        nothing_is_given_away(&home);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_robot_that_is_blocked_is_left_alone_as_long_as_it_wants() {
-    for product in [Product::Discord, Product::Telegram, Product::Slack] {
-        let (gateway, bot) = (a_gateway().await, Bot::start(product).await);
-        let home = home(&gateway, &[bot.subscription(product.word(), "rate_limit = \"\"")]);
-        bot.block(Duration::from_secs(60));
-        for number in 0..20 {
-            gateway.arrive(UID, reply(&format!("1390000{number:04}"), "收到"));
-        }
-        ends(&home, &["run", "--once"], 1);
-        let asked = "attempt WHERE next LIKE '%\"asked\":true%' AND trouble LIKE '%throttled%'";
-        assert!(count(&home, asked) >= 1 && bot.too_many() == 1, "{product:?}");
-        assert_eq!(count(&home, "delivery WHERE state = 'waiting'"), 20);
-        ends(&home, &["run", "--once"], 0);
-        assert_eq!(bot.too_many(), 1, "{product:?} was asked while it was blocked");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_no_product_gives_is_no_success() {
     let (gateway, bot) = (a_gateway().await, Bot::start(Product::WeCom).await);
     bot.wall(true);
@@ -181,6 +141,92 @@ async fn a_body_of_ones_own_arrives_whole_and_is_judged_by_what_success_looks_li
     bot.remove(false);
     assert_eq!(bot.wait_for(1).await, ["13900000001: \"}}, {{ secret }} \\"]);
     assert_eq!(service.stop(), Some(0));
+    nothing_is_given_away(&home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_format_of_ones_own_is_a_file() {
+    let (gateway, bot) = (a_gateway().await, Bot::start(Product::WeCom).await);
+    let section = bot
+        .subscription("own", "lang = \"en\"")
+        .replace("format = \"wecom\"", "format = { file = \"formats/acme.json\" }");
+    let home = home(&gateway, &[section]);
+    std::fs::create_dir(home.path("formats")).unwrap();
+    let file = r#"{
+        "name": ["甲乙", "Acme"], "form": "json", "max": { "bytes": 2048 },
+        "body": { "msgtype": "text", "text": { "content": "{{ text }}" } },
+        "success": { "json": "/errcode", "equals": 0 },
+        "cases": [{ "json": "/errcode", "equals": 93000, "means": "gone" }],
+        "rate_limit": "2/s", "message": "/errmsg"
+    }"#;
+    for (wrong, words) in [
+        (file.replace("{{ text }}", "{{ txt }}"), "its file is wrong: "),
+        (file.replace("\"text\",", "\"text\""), "its file is wrong: is no JSON at line 3"),
+    ] {
+        home.write("formats/acme.json", &wrong);
+        let output = home.run(&["check", "--offline"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(78) && told.contains(words), "{told}");
+    }
+    // The one that the manual shows is right.
+    for manual in ["docs/chat.md", "docs/chat.zh-CN.md"] {
+        let manual = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(manual);
+        let manual = std::fs::read_to_string(manual).unwrap();
+        let (_, shown) = manual.split_once("```json\n").unwrap();
+        home.write("formats/acme.json", shown.split_once("```").unwrap().0);
+        let output = home.run(&["check", "--offline"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        // It wants a token, which nothing else is wrong for.
+        assert!(
+            told.contains("the product's token is needed") && !told.contains("its file"),
+            "{told}"
+        );
+    }
+    home.write("formats/acme.json", file);
+    let checked = ends(&home, &["check"], 0);
+    assert!(checked.contains("(formats/acme.json)"), "{checked}");
+    for number in 0..30 {
+        gateway.arrive(UID, reply(&format!("1390000{number:04}"), "\"} @all"));
+    }
+    let service = home.serve();
+    until("all", || count_or_none(&home, "delivery WHERE state = 'delivered'") == 30).await;
+    assert_eq!(service.stop(), Some(0));
+    let texts = bot.texts();
+    assert!(texts.len() < 20 && texts.concat().matches("\"} ＠all").count() == 30, "{texts:?}");
+    bot.remove(true);
+    gateway.arrive(UID, reply("13900000001", "二"));
+    ends(&home, &["run", "--once"], 1);
+    assert_eq!(query::<String>(&home, "SELECT disabled_why FROM subscriber"), "gone");
+    let shown = ends(&home, &["subscribers", "show", "own", "--lang", "en"], 0);
+    assert!(shown.contains("Acme 93000: invalid webhook url"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_is_reached_through_a_plain_proxy() {
+    let (gateway, bot) = (a_gateway().await, Bot::start(Product::DingTalk).await);
+    let crm = Bot::start(Product::Chatwoot).await;
+    let proxy = Proxy::start("user", "word").await;
+    let through = format!("proxy = \"http://user:word@{}\"\nrate_limit = \"\"", proxy.address);
+    let sections = [bot.subscription("ding", &through), crm.subscription("crm", &through)];
+    let home = home(&gateway, &sections);
+    gateway.arrive(UID, reply("13900000001", "一"));
+    let service = home.serve();
+    bot.wait_for(1).await;
+    crm.wait_for(1).await;
+    until("both", || count(&home, "delivery WHERE state = 'delivered'") == 2).await;
+    assert_eq!(service.stop(), Some(0));
+    // It was asked for the whole URL, with what it wants to know; the products saw nothing of that.
+    let asked = proxy.asked();
+    assert_eq!(asked.len(), 1 + 4, "{asked:?}");
+    assert!(asked[0].starts_with("POST http://127.0.0.1:"), "{asked:?}");
+    // Without its password nothing comes through, and that is told.
+    let text = std::fs::read_to_string(home.path("config.toml")).unwrap();
+    home.write("config.toml", &text.replace("user:word@", "user:other@"));
+    gateway.arrive(UID, reply("13900000001", "二"));
+    ends(&home, &["run", "--once"], 1);
+    assert_eq!((bot.texts().len(), crm.texts().len()), (1, 1));
+    let statuses: i64 = query(&home, "SELECT count(*) FROM attempt WHERE http_status = 407");
+    assert!(statuses >= 2, "{}", home.log());
     nothing_is_given_away(&home);
 }
 
@@ -236,6 +282,18 @@ async fn quiet_hours_defer_and_drop_nothing() {
     assert_eq!(service.stop(), Some(0));
     ends(&home, &["run", "--once"], 0);
     assert_eq!((bot.texts().len(), count(&home, waiting)), (0, 2));
+    // Whoever asks is told what it waits for, and until when.
+    let end = minutes(60);
+    for (lang, words) in
+        [("en", "for the end of its subscriber's quiet hours, at"), ("zh", "免打扰")]
+    {
+        let shown = ends(&home, &["deliveries", "show", "1", "--lang", lang], 0);
+        assert!(shown.contains(words) && shown.contains(&format!("{end}:00")), "{shown}");
+    }
+    let json = ends(&home, &["deliveries", "show", "1", "--json"], 0);
+    let waits = &serde_json::from_str::<Value>(&json).unwrap()["waits"];
+    assert_eq!(waits["for"], "quiet_hours");
+    assert!(waits["until"].as_str().unwrap().contains(&format!("T{end}:00+08:00")), "{waits}");
     // Somebody's look at it is not deferred.
     ends(&home, &["subscribers", "test", "slack"], 0);
     assert_eq!(bot.texts().len(), 1);

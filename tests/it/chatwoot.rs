@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::bots::{Bot, Product, SECRET, TOKEN};
+use crate::chat::bare;
 use crate::intake::count;
 use crate::pacing::count_or_none;
 use crate::support::{Home, Settings, UID, config, ends, gateway, query, reply, until};
@@ -186,10 +187,6 @@ async fn stage(further: &str) -> (Simulator, Bot, Home) {
 async fn delivered(home: &Home, replies: i64) {
     let delivered = "delivery WHERE state = 'delivered'";
     until("all to be delivered", || count_or_none(home, delivered) == replies).await;
-}
-
-fn bare(text: &str) -> String {
-    text.replace('\\', "")
 }
 
 #[tokio::test(flavor = "multi_thread")]

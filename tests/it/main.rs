@@ -44,6 +44,8 @@ mod outage;
 mod pacing;
 mod poll;
 mod process;
+mod products;
+mod proxy;
 mod reads;
 mod receiver;
 mod recovery;

@@ -56,6 +56,8 @@ pub(super) async fn show(
     if subscriber.is_some_and(|subscriber| subscriber.order == Order::None) {
         delivery.behind = None;
     }
+    let quiet_hours = subscriber.and_then(|subscriber| subscriber.quiet_hours);
+    delivery.quiet_until = quiet_hours.and_then(|hours| hours.end(now));
     let waits = Waits::of(&delivery, now);
     if arguments.json {
         let content = Content::shown_if(arguments.content);

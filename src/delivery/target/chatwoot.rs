@@ -19,7 +19,8 @@ use crate::config::{FormatFacts, RateLimit};
 use crate::delivery::target::answer::{self, Refused};
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
-    Answered, Bringing, Move, Recipient, Request, Target, TextRules, Verdict, plain, template,
+    Answered, Bringing, Move, Reads, Recipient, Request, Target, TextRules, Verdict, plain,
+    template,
 };
 use crate::language::Language;
 use crate::store::attempt::{Step, Trouble};
@@ -45,6 +46,7 @@ pub(super) static TARGET: Target = Target {
         // Installations limit requests by address; each message takes three.
         rate: Some(RateLimit { count: 60, per: Duration::from_mins(1) }),
         needs_number: true,
+        read: None,
     },
     name: ["Chatwoot", "Chatwoot"],
     rules: TextRules {
@@ -81,8 +83,7 @@ fn next(of: &Bringing<'_>) -> Move {
             Move::Ask(Step::Conversation, Request::list(conversations(of.message, of.to)))
         }
         (Step::Conversation, None) => {
-            let request = Request::json(conversations(of.message, of.to), &json!({}));
-            Move::Ask(Step::NewConversation, request)
+            Move::Ask(Step::NewConversation, quoted(conversations(of.message, of.to), &json!({})))
         }
         (Step::Conversation, Some(id)) if of.is_again => look(of, id, None),
         (Step::Conversation | Step::NewConversation, Some(id)) => bring(of, id),
@@ -188,7 +189,12 @@ fn bring(of: &Bringing<'_>, conversation: u64) -> Move {
     let message = of.message;
     let text = format!("{}\n{}", message.text, mark(message, of.to.product.lang));
     let body = json!({ "content": text, "echo_id": message.id });
-    Move::Ask(Step::Message, Request::json(messages(of, conversation), &body))
+    Move::Ask(Step::Message, quoted(messages(of, conversation), &body))
+}
+
+/// Posts what is answered with all that there is of it now.
+fn quoted(path: String, body: &Value) -> Request {
+    Request { reads: Reads::List, ..Request::json(path, body) }
 }
 
 /// What a message ends with, by which it is known again.
@@ -208,8 +214,9 @@ fn judge(answer: &Answered) -> Result<(), Verdict> {
     let verdict = match (answer.status, answer.step) {
         (200..=299, Step::Message) if id(&answer.body).is_none() => unreadable(answer),
         (200..=299, _) => return Ok(()),
-        // The inbox; what else is not there was removed a moment ago.
-        (404, Step::Contact) => refused.gone(),
+        // The inbox, where it is the product that says so; what else is not there was removed a
+        // moment ago.
+        (404, Step::Contact) if body.is_object() => refused.gone(),
         (400 | 413 | 422, _) => refused.for_good(),
         (429, _) => refused.throttled(answer.retry_after),
         (502 | 504, Step::Message) => unreadable(answer),
@@ -220,7 +227,9 @@ fn judge(answer: &Answered) -> Result<(), Verdict> {
 
 /// An answer that does not say whether the message was taken.
 fn unreadable(answer: &Answered) -> Verdict {
-    let text = String::from_utf8_lossy(&answer.body);
+    // What the product itself answers may quote the customer.
+    let is_its_own = serde_json::from_slice::<Value>(&answer.body).is_ok();
+    let text = if is_its_own { "".into() } else { String::from_utf8_lossy(&answer.body) };
     let code = if answer.status == 200 { String::new() } else { answer.status.to_string() };
     Refused { product: WORD, code: &code, message: &text }.unreadable()
 }

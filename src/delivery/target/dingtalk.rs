@@ -33,6 +33,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["钉钉", "DingTalk"],
     // 20,000 bytes are the whole request's.

@@ -26,6 +26,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 30, per: Duration::from_mins(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["Discord", "Discord"],
     rules: TextRules { measure: plain::utf16, max: 2_000, escape: plain::no_markdown },

@@ -30,6 +30,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 100, per: Duration::from_mins(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["飞书", "Feishu"],
     // 20 KB are the whole request's.

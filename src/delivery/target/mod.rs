@@ -3,7 +3,8 @@
 //! The [`webhook`] is one kind. Each chat product is a file of its own that says what the product
 //! takes and how it answers; what is common to them stands in [`text`] (what people read),
 //! [`plain`] (a stranger's words made harmless, and cut) and [`answer`]. A new product is one file
-//! here and its name in the two lists below; one that needs no code is a file in `presets/`.
+//! here and its name in the two lists below; one that needs no code is a file in `presets/`,
+//! and users bring files of that kind themselves.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -22,6 +23,7 @@ mod chatwoot;
 mod dingtalk;
 mod discord;
 mod feishu;
+mod own;
 pub mod plain;
 mod preset;
 pub mod redaction;
@@ -196,13 +198,14 @@ pub fn formats() -> &'static [&'static FormatFacts] {
 /// The product of a format; none of the webhook.
 #[must_use]
 pub fn of(format: Format) -> Option<&'static Target> {
-    named(format.facts()?.word)
+    let facts = format.facts()?;
+    all().find(|target| std::ptr::eq(&target.facts, facts)).or_else(|| own::of(facts))
 }
 
-/// The product that has this word.
+/// The product that has this word, or that was read last from the file that has this path.
 #[must_use]
 pub fn named(word: &str) -> Option<&'static Target> {
-    all().find(|target| target.facts.word == word)
+    all().find(|target| target.facts.word == word).or_else(|| own::named(word))
 }
 
 impl Target {

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::config::{FormatFacts, OptionFacts, RateLimit};
 use crate::delivery::target::{Target, TextRules, answer, plain, template};
-use crate::template::{BodyForm, Definition, Field, Says, Template, is_sound};
+use crate::template::{BodyForm, Case, Definition, Field, Means, Says, Template, is_sound};
 use crate::time::parse_duration;
 
 /// Every preset: its word and its file.
@@ -53,7 +53,9 @@ struct File {
     /// As the configuration has it.
     rate_limit: Option<String>,
     success: Option<Condition>,
-    throttled: Option<Throttled>,
+    /// Answers that mean something else than their status says.
+    #[serde(default)]
+    cases: Vec<FileCase>,
     /// Where in its answer it says in words what is wrong.
     message: Option<String>,
 }
@@ -72,11 +74,39 @@ enum Condition {
     Text { text: String },
 }
 
+/// An answer and what it means: `throttled`, perhaps for so long, `refused` or `gone`.
 #[derive(Deserialize)]
-struct Throttled {
-    json: String,
-    equals: Value,
-    wait: String,
+#[serde(deny_unknown_fields)]
+struct FileCase {
+    status: Option<u16>,
+    json: Option<String>,
+    equals: Option<Value>,
+    words: Option<String>,
+    means: String,
+    wait: Option<String>,
+}
+
+impl FileCase {
+    fn read(self) -> Result<Case, String> {
+        let says = match (self.json, self.equals, self.words) {
+            (Some(pointer), Some(equals), None) => Some(Says::Json { pointer, equals }),
+            (None, None, words) => words.map(Says::Words),
+            _ => return Err("a case has json with equals, or words".to_owned()),
+        };
+        if self.status.is_none() && says.is_none() {
+            return Err("a case has status, json with equals, or words".to_owned());
+        }
+        let wait = self.wait.as_deref().map(parse_duration).transpose();
+        let wait = wait.map_err(|error| format!("wait: {error}"))?;
+        let means = match (self.means.as_str(), wait) {
+            ("throttled", wait) => Means::Throttled(wait.map(|wait| wait.min(template::WAIT_MAX))),
+            ("refused", None) => Means::Refused,
+            ("gone", None) => Means::Gone,
+            ("refused" | "gone", Some(_)) => return Err("wait is for throttled".to_owned()),
+            _ => return Err("means is throttled, refused or gone".to_owned()),
+        };
+        Ok(Case { status: self.status, says, means })
+    }
 }
 
 impl From<Condition> for Says {
@@ -88,9 +118,11 @@ impl From<Condition> for Says {
     }
 }
 
-fn read(word: &'static str, text: &str) -> Result<Target, String> {
-    let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let words = |error: &dyn std::fmt::Display| format!("{word}: {error}");
+/// Reads a product. What is wrong is said without the values that stand in the file, which may be
+/// another one than was meant.
+pub(super) fn read(word: &'static str, text: &str) -> Result<Target, String> {
+    let file: File = serde_json::from_str(text).map_err(|error| in_words(&error))?;
+    let words = |error: &dyn std::fmt::Display| error.to_string();
     let form = BodyForm::WORDS.into_iter().find(|(word, _)| *word == file.form);
     let (_, form) = form.ok_or("no form")?;
     let body = Template::parse(&body_text(&file.body, form)).map_err(|error| words(&error))?;
@@ -102,17 +134,14 @@ fn read(word: &'static str, text: &str) -> Result<Target, String> {
         let value = Template::parse(&value).map_err(|error| words(&error))?;
         headers.push((&*name.leak(), value));
     }
-    let throttled = file.throttled.map(|it| {
-        let wait = parse_duration(&it.wait).unwrap_or(template::WAIT_MAX);
-        (Says::Json { pointer: it.json, equals: it.equals }, wait.min(template::WAIT_MAX))
-    });
+    let cases: Result<Vec<Case>, String> = file.cases.into_iter().map(FileCase::read).collect();
     let definition = Definition {
         body,
         form,
         headers,
         is_typed: false,
         success: file.success.map(Says::from),
-        throttled,
+        cases: cases.map_err(|error| words(&error))?,
         message: file.message,
     };
     let rate = file.rate_limit.as_deref().map(RateLimit::parse).transpose();
@@ -128,6 +157,7 @@ fn read(word: &'static str, text: &str) -> Result<Target, String> {
             options: options(&definition),
             rate: rate.map_err(|error| words(&error))?,
             needs_number: false,
+            read: None,
         },
         name: file.name.map(|name| &*name.leak()),
         rules: TextRules { measure, max, escape },
@@ -137,6 +167,19 @@ fn read(word: &'static str, text: &str) -> Result<Target, String> {
         definition: Some(definition),
         flow: None,
     })
+}
+
+fn in_words(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let is_of_keys = ["unknown field", "missing field"].iter().any(|said| text.starts_with(said));
+    match error.classify() {
+        serde_json::error::Category::Data if is_of_keys => text,
+        serde_json::error::Category::Data => {
+            format!("a value is of the wrong kind at line {line} column {column}")
+        }
+        _ => format!("is no JSON at line {line} column {column}"),
+    }
 }
 
 fn with_secret(_: &Url, has_secret: bool) -> Result<(), &'static str> {
@@ -176,6 +219,7 @@ mod tests {
     use crate::delivery::target::tests::{Expected, judged, preset};
 
     const DAY: Option<Duration> = Some(Duration::from_hours(24));
+    const HALF_A_DAY: Option<Duration> = Some(Duration::from_hours(12));
 
     #[test]
     fn every_file_is_right() {
@@ -231,9 +275,38 @@ mod tests {
         for (word, status, body, expected) in [
             ("mattermost", 200, "ok", Expected::Delivered),
             ("mattermost", 200, "<html>", Expected::Busy("")),
-            ("mattermost", 404, r#"{"message":"gone"}"#, Expected::Status(404)),
+            ("mattermost", 404, r#"{"id":"x","status_code":404}"#, Expected::Gone("404")),
+            // What stands before a server of one's own says this while that starts.
+            ("mattermost", 404, "404 page not found", Expected::Status(404)),
+            ("gotify", 404, "404 page not found", Expected::Status(404)),
+            (
+                "mattermost",
+                400,
+                r#"{"id":"web.incoming_webhook.invalid.app_error","message":"Invalid webhook."}"#,
+                Expected::Gone("400"),
+            ),
+            (
+                "mattermost",
+                400,
+                r#"{"id":"web.incoming_webhook.text.app_error"}"#,
+                Expected::Refused("400"),
+            ),
+            ("mattermost", 429, "", Expected::Status(429)),
+            ("mattermost", 502, "", Expected::Status(502)),
             ("serverchan", 200, r#"{"code":0,"message":"","data":{}}"#, Expected::Delivered),
-            ("serverchan", 200, r#"{"code":40001,"message":"bad key"}"#, Expected::Busy("40001")),
+            ("serverchan", 200, r#"{"code":40003,"message":"?"}"#, Expected::Busy("40003")),
+            (
+                "serverchan",
+                400,
+                r#"{"message":"[AUTH]错误的Key","code":40001,"info":"错误的Key","scode":461}"#,
+                Expected::Gone("40001"),
+            ),
+            (
+                "serverchan",
+                400,
+                r#"{"message":"[INPUT]超过当天的发送次数限制","code":40001}"#,
+                Expected::Throttled("40001", HALF_A_DAY),
+            ),
             ("pushplus", 200, r#"{"code":200,"msg":"请求成功"}"#, Expected::Delivered),
             (
                 "pushplus",
@@ -241,14 +314,34 @@ mod tests {
                 r#"{"code":900,"msg":"用户账号使用受限"}"#,
                 Expected::Throttled("900", DAY),
             ),
-            ("pushplus", 200, r#"{"code":903,"msg":"无效的用户令牌"}"#, Expected::Busy("903")),
+            ("pushplus", 200, r#"{"code":903,"msg":"无效的用户令牌"}"#, Expected::Gone("903")),
+            ("pushplus", 200, r#"{"code":999,"msg":"服务端验证错误"}"#, Expected::Refused("999")),
+            ("pushplus", 200, r#"{"code":500,"msg":"系统异常"}"#, Expected::Busy("500")),
             ("bark", 200, r#"{"code":200,"message":"success"}"#, Expected::Delivered),
             ("bark", 200, "", Expected::Unreadable),
+            (
+                "bark",
+                400,
+                r#"{"code":400,"message":"failed to get device token: failed to get [k] device token from database"}"#,
+                Expected::Gone("400"),
+            ),
+            ("bark", 400, r#"{"code":400,"message":"bad request"}"#, Expected::Refused("400")),
             ("ntfy", 200, r#"{"id":"x"}"#, Expected::Delivered),
             ("ntfy", 429, r#"{"code":42901}"#, Expected::Status(429)),
+            (
+                "ntfy",
+                403,
+                r#"{"code":40301,"http":403,"error":"forbidden"}"#,
+                Expected::Gone("403"),
+            ),
+            ("ntfy", 413, r#"{"code":41301,"error":"too large"}"#, Expected::Refused("413")),
             ("gotify", 200, r#"{"id":1}"#, Expected::Delivered),
-            ("gotify", 401, "", Expected::Status(401)),
+            ("gotify", 401, r#"{"error":"Unauthorized","errorCode":401}"#, Expected::Gone("401")),
+            ("gotify", 400, "{}", Expected::Refused("400")),
             ("apprise", 200, "", Expected::Delivered),
+            // It has nothing under that key, so nobody was told.
+            ("apprise", 204, "", Expected::Gone("204")),
+            ("apprise", 400, "", Expected::Refused("400")),
             ("apprise", 424, "", Expected::Status(424)),
         ] {
             judged(of(word), status, body, expected);

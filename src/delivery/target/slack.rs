@@ -24,6 +24,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 1, per: Duration::from_secs(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["Slack", "Slack"],
     // Longer ones are shown in pieces.

@@ -25,6 +25,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 4, per: Duration::from_secs(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["Teams", "Teams"],
     rules: TextRules { measure: plain::json_bytes, max: 24_000, escape: plain::no_markdown },

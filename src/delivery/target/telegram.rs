@@ -31,6 +31,7 @@ pub(super) static TARGET: Target = Target {
         ],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["Telegram", "Telegram"],
     rules: TextRules { measure: plain::utf16, max: 4_096, escape: plain::as_it_is },

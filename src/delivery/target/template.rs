@@ -10,9 +10,10 @@ use crate::config::{FormatFacts, OptionFacts, Secret};
 use crate::delivery::target::answer::{self, Refused};
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
-    Answer, Method, Reads, Recipient, Request, Target, TextRules, Verdict, path_and_query, plain,
+    Answer, Method, Reads, Recipient, Request, Target, TextRules, Verdict, own, path_and_query,
+    plain,
 };
-use crate::template::{Definition, Escape, Field, Says, Template};
+use crate::template::{Case, Definition, Escape, Field, Means, Says, Template};
 
 /// Whatever a subscriber makes of it: what is sent and what success looks like it says itself.
 pub(super) static TARGET: Target = Target {
@@ -22,6 +23,7 @@ pub(super) static TARGET: Target = Target {
         options: &[OptionFacts { name: OptionFacts::ANY, is_required: false }],
         rate: None,
         needs_number: false,
+        read: Some(own::read),
     },
     name: ["模板", "the template"],
     rules: TextRules { measure: plain::bytes, max: 16 * 1024, escape: plain::as_it_is },
@@ -89,11 +91,19 @@ pub(super) fn judge(of: &Definition, product: &'static str, answer: Answer<'_>) 
     let said = at(of.message.as_deref());
     let text = String::from_utf8_lossy(answer.body);
     let message = if said.is_empty() { text.trim() } else { &said };
-    let refused = Refused { product, code: &code, message };
-    if let Some((says, wait)) = &of.throttled
-        && is_said(says) == Some(true)
-    {
-        return refused.throttled(Some(*wait));
+    let status = answer.status.to_string();
+    let code = if code.is_empty() && of.cases.iter().any(|case| is_case(case, answer)) {
+        &status
+    } else {
+        &code
+    };
+    let refused = Refused { product, code, message };
+    if let Some(case) = of.cases.iter().find(|case| is_case(case, answer)) {
+        return match case.means {
+            Means::Throttled(wait) => refused.throttled(wait.max(answer.retry_after)),
+            Means::Refused => refused.for_good(),
+            Means::Gone => refused.gone(),
+        };
     }
     if !(200..300).contains(&answer.status) {
         return answer::by_status(answer);
@@ -103,6 +113,11 @@ pub(super) fn judge(of: &Definition, product: &'static str, answer: Answer<'_>) 
         Some(Some(false)) => refused.busy(),
         Some(None) => answer::unreadable(product, answer),
     }
+}
+
+fn is_case(case: &Case, answer: Answer<'_>) -> bool {
+    case.status.is_none_or(|status| status == answer.status)
+        && case.says.as_ref().is_none_or(|says| says.is_said(answer.body) == Some(true))
 }
 
 /// The longest wait that a preset may ask for.

@@ -26,6 +26,7 @@ pub(super) static TARGET: Target = Target {
         options: &[],
         rate: Some(RateLimit { count: 20, per: Duration::from_mins(1) }),
         needs_number: false,
+        read: None,
     },
     name: ["企业微信", "WeCom"],
     rules: TextRules { measure: plain::bytes, max: 2_048, escape: plain::as_it_is },

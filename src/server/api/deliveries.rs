@@ -135,6 +135,8 @@ async fn show(ask: Ask) -> Result<Response, Problem> {
     if subscriber.is_some_and(|subscriber| subscriber.order == Order::None) {
         detail.behind = None;
     }
+    let quiet_hours = subscriber.and_then(|subscriber| subscriber.quiet_hours);
+    detail.quiet_until = quiet_hours.and_then(|hours| hours.end(ask.now));
     let waits = Waits::of(&detail, ask.now);
     let shown = (Numbers::Whole, Content::Shown);
     Ok(answer(200, &DeliveryDetail::of(&detail, waits.as_ref(), shown)))

@@ -31,6 +31,7 @@ pub(crate) fn detail(
         .query_row([id], |row| row.get(0))?;
     Ok(Some(DeliveryDetail {
         behind: ahead_of(connection, id, now)?,
+        quiet_until: None,
         attempts: attempts(connection, id)?,
         released: released.map(UnixMs),
         row,

@@ -161,6 +161,7 @@ fn each_steps_answer_is_judged_and_named() {
     let missing = r#"{"error":"Resource could not be found"}"#;
     for (step, status, body, expected) in [
         (Step::Contact, 404, missing, gone),
+        (Step::Contact, 404, "404 page not found", busy),
         (Step::Contact, 500, "<html>", busy),
         (Step::Contact, 401, "", busy),
         (Step::Contact, 422, r#"{"message":"Phone number should be in e164 format"}"#, refused),
