@@ -28,6 +28,7 @@ use crate::time::{BeijingTime, Hour, UnixMs};
 
 mod clock;
 mod retention;
+mod year;
 
 const INTERVAL: Duration = Duration::from_mins(10);
 const TIMEOUT: Duration = Duration::from_mins(5);

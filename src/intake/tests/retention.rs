@@ -5,7 +5,7 @@ use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
 use crate::store::delivery::Claim;
 use crate::store::retention::{Cutoffs, Kind};
 
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 impl Life {
     /// Lets go of what was kept before these many days, however many looks it takes.
@@ -36,7 +36,7 @@ impl Life {
         self.store.claim("crm", now, now.after(TIMEOUT), 9).await.unwrap()
     }
 
-    async fn tried(&self, claim: &Claim, next: Next) {
+    pub(super) async fn tried(&self, claim: &Claim, next: Next) {
         let attempt = Attempt {
             delivery: claim.delivery,
             lease: claim.lease,
