@@ -21,6 +21,7 @@ mod cuts;
 mod damage;
 mod deliveries;
 mod delivery;
+mod deploy;
 #[cfg(target_os = "linux")]
 mod disk;
 mod doctor;
