@@ -46,6 +46,9 @@ pub(super) fn check(path: &Path, arguments: &Arguments) -> Result<Exit, Failure>
     if let Some(note) = loaded.as_ref().ok().and_then(open_to_others) {
         output::talk(&note);
     }
+    for note in loaded.iter().flat_map(told_to_both) {
+        output::talk(&note);
+    }
     if arguments.json {
         output::data(&report(&loaded).to_string());
         return Ok(if loaded.is_ok() { Exit::Done } else { Exit::Configuration });
@@ -93,6 +96,22 @@ fn open_to_others(config: &Config) -> Option<String> {
     })
 }
 
+/// Fallbacks that get what their subscriber gets anyway: that is theirs, and nothing is taken over.
+fn told_to_both(config: &Config) -> Vec<String> {
+    let of_all = |subscriber: &SubscriberConfig| {
+        let fallback = config.subscriber(subscriber.fallback.as_deref()?)?;
+        let gets_too = subscriber.events.iter().any(|event| fallback.events.contains(event));
+        let (name, of) = (&fallback.name, &subscriber.name);
+        gets_too.then(|| {
+            format!(
+                "note: subscriber \"{name}\" is the fallback of \"{of}\" and gets replies of its own: what both \
+                 get is its own too, and waits for \"{of}\" while that is down; with events = [] it only takes over"
+            )
+        })
+    };
+    config.subscribers.iter().filter_map(of_all).collect()
+}
+
 fn summary(config: &Config) -> Vec<String> {
     let mut lines = vec![format!("{}: right", config.path.display())];
     lines.push(format!("  store       {}", config.store.path.display()));
@@ -110,7 +129,12 @@ fn summary(config: &Config) -> Vec<String> {
             true => String::new(),
             false => format!(" ({})", subscriber.format.as_str()),
         };
-        let state = if subscriber.enabled { "" } else { ", disabled: its deliveries wait" };
+        let state = match (subscriber.enabled, &subscriber.fallback) {
+            (true, None) => String::new(),
+            (true, Some(fallback)) => format!(", else {fallback}"),
+            (false, None) => ", disabled: its deliveries wait".to_owned(),
+            (false, Some(fallback)) => format!(", disabled: {fallback} takes over"),
+        };
         lines.push(format!("  subscriber  {}: {host}{format}{state}", subscriber.name));
     }
     if config.subscribers.is_empty() {

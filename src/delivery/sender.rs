@@ -172,8 +172,8 @@ impl Sender {
         (exchange, verdict)
     }
 
-    /// Brings a message by several requests, which together take no longer than one may. Nothing of
-    /// the answers to those that went well is kept: they tell of the customer, and of nothing else.
+    /// Brings a message by several requests, which together take no longer than one may. Where a
+    /// reply's all went well nothing of the answers is kept: they tell of the customer alone.
     async fn in_steps(
         &self,
         flow: Flow,
@@ -190,8 +190,8 @@ impl Sender {
                 Move::Ask(step, request) => (step, request),
                 Move::End(verdict) => {
                     match verdict.trouble {
-                        Some(_) => last.answer.truncate(ANSWER_BYTES_MAX),
-                        None => last.answer.clear(),
+                        None if message.is_reply() => last.answer.clear(),
+                        _ => last.answer.truncate(ANSWER_BYTES_MAX),
                     }
                     return (last, verdict);
                 }

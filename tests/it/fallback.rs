@@ -226,6 +226,26 @@ async fn kill_9_while_it_takes_over_loses_nothing_and_moves_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_says_who_takes_over_and_what_is_not_taken_over() {
+    let Stage { gateway, crm, duty, home } = stage("").await;
+    let checked = ends(&home, &["check"], 0);
+    assert!(checked.contains("subscriber  crm: 127.0.0.1, else duty"), "{checked}");
+    let both = [
+        subscriber("crm", &crm.url, "allow_private = true\nenabled = false\nfallback = \"duty\""),
+        subscriber("duty", &duty.url, "allow_private = true"),
+    ];
+    home.write("config.toml", &text(&gateway, &both));
+    let output = home.run(&["check"]);
+    let (out, told) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+    let (out, told) = (out.unwrap(), told.unwrap());
+    assert!(out.contains("crm: 127.0.0.1, disabled: duty takes over"), "{out}");
+    assert!(
+        told.contains("\"duty\" is the fallback of \"crm\" and gets replies of its own"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_circle_is_refused_and_so_is_one_that_gets_nothing() {
     let Stage { gateway, crm, duty, home } = stage("").await;
     let wrong = [

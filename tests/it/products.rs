@@ -198,3 +198,20 @@ async fn what_is_too_long_is_cut_and_what_is_too_much_is_split_by_each_products_
         assert_eq!(is_digest, *product != Product::Chatwoot, "{product:?}: {}", texts.len());
     }
 }
+
+#[test]
+fn each_product_has_a_configuration_to_copy_in_both_languages() {
+    for manual in ["docs/chat.md", "docs/chat.zh-CN.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(manual);
+        let text = std::fs::read_to_string(path).unwrap();
+        let sections: Vec<&str> =
+            text.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap()).collect();
+        let account = "[[account]]\nname = \"main\"\nbase_url = \"http://http.c123.com\"\nuid = \"9999\"\n\
+                       password = { env = \"REPLYD_PASSWORD\" }\n";
+        let home = Home::with(&(account.to_owned() + &sections.concat()));
+        let checked = ends(&home, &["check", "--offline"], 0);
+        for product in Product::ALL {
+            assert!(checked.contains(&format!("({})", product.word())), "{manual}: {product:?}");
+        }
+    }
+}

@@ -76,6 +76,7 @@ pub(super) fn named(path: &str) -> Option<&'static Target> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Format;
 
     const FILE: &str = r#"{"name":["甲","Acme"],"form":"json","body":{"text":"{{ text }}"},"max":{"bytes":100},"success":{"json":"/ok","equals":true}}"#;
 
@@ -85,6 +86,7 @@ mod tests {
         assert!(std::ptr::eq(first, read("acme.json", FILE).unwrap()));
         let other = read("acme.json", &FILE.replace("100", "200")).unwrap();
         assert!(!std::ptr::eq(first, other));
+        assert_ne!(Format::of(first), Format::of(other), "a changed file is another format");
         assert_eq!(named("acme.json").unwrap().rules.max, 200);
         assert_eq!(of(first).unwrap().rules.max, 100);
         read("acme.json", FILE).unwrap();

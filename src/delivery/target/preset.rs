@@ -319,6 +319,7 @@ mod tests {
             ("pushplus", 200, r#"{"code":500,"msg":"系统异常"}"#, Expected::Busy("500")),
             ("bark", 200, r#"{"code":200,"message":"success"}"#, Expected::Delivered),
             ("bark", 200, "", Expected::Unreadable),
+            ("bark", 429, "", Expected::Status(429)),
             (
                 "bark",
                 400,
@@ -338,10 +339,12 @@ mod tests {
             ("gotify", 200, r#"{"id":1}"#, Expected::Delivered),
             ("gotify", 401, r#"{"error":"Unauthorized","errorCode":401}"#, Expected::Gone("401")),
             ("gotify", 400, "{}", Expected::Refused("400")),
+            ("gotify", 429, "", Expected::Status(429)),
             ("apprise", 200, "", Expected::Delivered),
             // It has nothing under that key, so nobody was told.
             ("apprise", 204, "", Expected::Gone("204")),
             ("apprise", 400, "", Expected::Refused("400")),
+            ("apprise", 429, "", Expected::Status(429)),
             ("apprise", 424, "", Expected::Status(424)),
         ] {
             judged(of(word), status, body, expected);
