@@ -77,6 +77,7 @@ const PURE: &[&str] = &[
     "delivery/messages.rs",
     "delivery/channel/certificate.rs",
     "sending/limits.rs",
+    "sending/plan.rs",
     "app/changes.rs",
     "server/api/auth.rs",
     "server/api/host.rs",

@@ -49,8 +49,18 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
         Err(error) => warn!(%error, "copies from before upgrades are not removed"),
     }
     if purged.iter().any(|count| *count > 0) {
-        let [bodies, attempts, replies, events, messages, tombstones, hours, replays, reads] =
-            purged;
+        let [
+            bodies,
+            attempts,
+            replies,
+            events,
+            messages,
+            tombstones,
+            hours,
+            replays,
+            reads,
+            audit_entries,
+        ] = purged;
         info!(
             bodies,
             attempts,
@@ -61,6 +71,7 @@ pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
             hours,
             replays,
             reads,
+            audit_entries,
             "let go of what was kept long enough"
         );
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::spoken::Spoken;
@@ -11,6 +11,7 @@ use crate::config::AccountConfig;
 use crate::gateway::client::{Client, Figure};
 use crate::gateway::mm::{self, Said};
 use crate::language::Language;
+use crate::shape::Balance;
 
 /// Arguments of `balance`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,7 @@ pub(super) async fn balance(path: &Path, arguments: &Arguments) -> Result<Exit, 
             worst = exit(&said);
         }
         match arguments.json {
-            true => output::json(&Value::Object(json(&said, &account.name, figure))),
+            true => output::json(&json!(Balance::of(&said, &account.name, figure))),
             false => print(&said, &account.name, figure, arguments.language.language()),
         }
     }
@@ -74,30 +75,6 @@ fn exit(said: &Said) -> Exit {
         Said::Nothing(_) => Exit::Unreachable,
         Said::Strange => Exit::Failed,
     }
-}
-
-fn json(said: &Said, account: &str, figure: Figure) -> Map<String, Value> {
-    let key = if figure == Figure::Sent { "sent" } else { "balance" };
-    let (mut count, mut status, mut error) = (Value::Null, json!(100), Value::Null);
-    match said {
-        Said::Count(found) => count = json!(found),
-        Said::Refused(refused) => {
-            status = json!(refused.0);
-            error = json!(refused.meaning());
-        }
-        Said::Nothing(why) => {
-            status = Value::Null;
-            error = json!(why);
-        }
-        Said::Strange => {
-            status = Value::Null;
-            error = json!("not an answer of the gateway");
-        }
-    }
-    [("account", json!(account)), (key, count), ("status", status), ("error", error)]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
 }
 
 fn print(said: &Said, account: &str, figure: Figure, language: Language) {

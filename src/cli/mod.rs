@@ -2,6 +2,7 @@
 
 mod arguments;
 mod attempt;
+mod audit;
 mod backup;
 mod balance;
 mod check;
@@ -120,6 +121,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Tokens for the HTTP API: make, list and revoke them
     Token(token::Arguments),
+    /// What was changed by the HTTP API, and by whose token
+    Audit(audit::Arguments),
     /// Listen for webhooks on this machine, verify them and explain what comes
     Listen(listen::Arguments),
     /// Say why a webhook's signature holds or does not
@@ -160,6 +163,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Backup(arguments) => backup::backup(&config, &arguments).await,
         Command::Sim(arguments) => sim::sim(&arguments).await,
         Command::Token(arguments) => token::token(&config, &arguments).await,
+        Command::Audit(arguments) => audit::audit(&config, &arguments).await,
         Command::Listen(arguments) => listen::listen(&config, &arguments).await,
         Command::Verify(arguments) => verify::verify(&config, &arguments),
         Command::Completions(arguments) => completions::completions(&arguments),

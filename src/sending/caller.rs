@@ -53,6 +53,14 @@ impl Caller {
         Ok(Some(outcome))
     }
 
+    /// Gives up the calls of a message that were not made.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub(super) async fn leave_unsent(&self, message: MessageSeq) -> Result<(), StoreError> {
+        self.store.leave_unsent(message, self.clock.now().unix).await.map(drop)
+    }
+
     /// A store that is full or busy now may take it in a moment.
     async fn record(
         &self,

@@ -49,7 +49,8 @@ pub struct Seen {
 pub async fn serve(listener: TcpListener, seen: Seen, stop: CancellationToken) -> io::Result<()> {
     let acts = TaskTracker::new();
     let plain = Router::new().merge(health::routes()).merge(metrics::routes(seen.clock.now().unix));
-    let router = plain.with_state(seen.clone()).merge(api::routes(seen, acts.clone()));
+    let router =
+        plain.with_state(seen.clone()).merge(api::routes(seen, acts.clone(), stop.clone()));
     let accepted = connection::accept(listener, router, stop).await;
     acts.close();
     drop(tokio::time::timeout(ACTS_END_MAX, acts.wait()).await);

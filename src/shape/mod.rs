@@ -5,8 +5,11 @@
 //! These are promises, so they are types of their own: no row and no wire struct is shown as it is.
 
 mod attempt;
+mod audit_entry;
+mod balance;
 mod coverage;
 mod delivery;
+mod message;
 mod read;
 mod replay;
 mod reply;
@@ -14,8 +17,11 @@ mod subscriber;
 mod words;
 
 pub use attempt::{Attempt, AttemptOfDelivery};
+pub use audit_entry::AuditEntry;
+pub use balance::Balance;
 pub use coverage::Coverage;
 pub use delivery::{Acted, Content, Delivery, DeliveryDetail, from, is_due};
+pub use message::Message;
 pub use read::{Read, ReadDetail};
 pub use replay::{Replay, ReplayJobState, ReplaySum};
 pub use reply::{Numbers, Reply, ReplyDetail};

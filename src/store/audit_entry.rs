@@ -8,8 +8,9 @@ use crate::store::Store;
 use crate::store::by_hand::Act;
 use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
+use crate::store::message::{NewMessage, Wish, Wished};
 use crate::store::replay::{Extent, ReplayRequest, ReplayState};
-use crate::store::sqlite::{audit_entries, replays, subscribers};
+use crate::store::sqlite::{audit_entries, messages, replays, subscribers};
 use crate::store::subscribers::TestOf;
 use crate::time::UnixMs;
 
@@ -156,6 +157,29 @@ impl Audited<'_> {
         self.store.engine.write(act).await?;
         self.store.changed();
         Ok(())
+    }
+
+    /// Keeps a message for a wish to send, unless the same was wished before.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn put_message(
+        &self,
+        message: NewMessage,
+        wish: Wish,
+        now: UnixMs,
+    ) -> Result<Wished, StoreError> {
+        let entry = self.entry.clone();
+        let put = move |connection: &rusqlite::Connection| {
+            let wished = messages::put_wished(connection, &message, &wish, now)?;
+            if matches!(wished, Wished::New(_)) {
+                audit_entries::put(connection, &entry, &message.id, now)?;
+            }
+            Ok(wished)
+        };
+        let wished = self.store.engine.write(put).await?;
+        self.store.changed();
+        Ok(wished)
     }
 
     /// As [`Store::begin_test`].

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::gateway::charset::Charset;
+use crate::gateway::status::Status;
 use crate::gateway::tx::Outcome;
 use crate::reply::Mobile;
 use crate::store::Store;
@@ -39,6 +40,66 @@ pub struct Answers {
     pub reply: String,
     /// The subscriber whose receiver asked.
     pub subscriber: String,
+}
+
+/// By what a client names its wish to send, and the digest of what it wished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Its name.
+    pub key: String,
+    /// The digest of all that was wished.
+    pub digest: [u8; 32],
+}
+
+/// What a wish to send is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// It is new: this message is to be sent now.
+    New(MessageSeq),
+    /// The same was wished before: this message, by its id, is what came of it.
+    Known(String),
+    /// Something else was wished under this name.
+    Other,
+}
+
+/// A message as it is kept. No `Debug`: it holds numbers.
+#[derive(Clone)]
+pub struct MessageDetail {
+    /// Its id.
+    pub id: String,
+    /// The account that sends it.
+    pub account: String,
+    /// How many characters it has.
+    pub characters: usize,
+    /// The charset in which it goes out.
+    pub charset: Charset,
+    /// The sub-extension from which it goes out.
+    pub mid: Option<String>,
+    /// When the gateway is to send it; at once where none is given.
+    pub at: Option<BeijingTime>,
+    /// Its calls, in their order.
+    pub calls: Vec<CallRow>,
+}
+
+/// A call of a message as it is kept. No `Debug`: it holds numbers.
+#[derive(Clone)]
+pub struct CallRow {
+    /// Where it stands.
+    pub state: String,
+    /// The gateway's code.
+    pub status: Option<Status>,
+    /// What went wrong.
+    pub detail: Option<String>,
+    /// To whom, but for those who were erased since.
+    pub to: Vec<Mobile>,
+}
+
+impl CallRow {
+    /// Whether it may still be made, or is being made.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        ["waiting", "sending"].contains(&self.state.as_str())
+    }
 }
 
 /// The number by which the store knows a message.
@@ -90,6 +151,23 @@ impl Store {
         let put = self.engine.write(put).await?;
         self.changed();
         Ok(put)
+    }
+
+    /// What came of a wish to send; none where there was none of this name.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn wished(&self, wish: Wish) -> Result<Option<Wished>, StoreError> {
+        self.engine.read(move |connection| messages::wished(connection, &wish)).await
+    }
+
+    /// A message by its id; none where there is no such one.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn message(&self, id: &str) -> Result<Option<MessageDetail>, StoreError> {
+        let id = id.to_owned();
+        self.engine.read(move |connection| messages::detail(connection, &id)).await
     }
 
     /// Marks a call as being made. False when it is not to be: it was made, or is being made.
@@ -158,7 +236,8 @@ impl Store {
             .await
     }
 
-    /// Calls what was being sent too long ago unclear: whoever sent it is no more. Says how many.
+    /// Calls what was being sent too long ago unclear: whoever sent it is no more. What that left
+    /// behind of the same message was never sent, and is not going to be. Says how many were unclear.
     ///
     /// # Errors
     /// The store's own.

@@ -11,6 +11,7 @@ pub mod by_hand;
 pub mod delivery;
 pub mod erasure;
 pub mod error;
+pub mod events;
 pub mod fallback;
 pub mod gauges;
 pub mod hour;

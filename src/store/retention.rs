@@ -24,11 +24,13 @@ pub enum Kind {
     Replays,
     /// Reads that nothing refers to.
     Reads,
+    /// What was changed by the HTTP API.
+    AuditEntries,
 }
 
 impl Kind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Bodies,
         Self::Attempts,
         Self::Replies,
@@ -38,6 +40,7 @@ impl Kind {
         Self::Hours,
         Self::Replays,
         Self::Reads,
+        Self::AuditEntries,
     ];
 }
 
@@ -62,7 +65,9 @@ impl Cutoffs {
             Kind::Bodies => self.bodies,
             Kind::Attempts => self.attempts,
             Kind::Replies | Kind::Events | Kind::Messages => self.replies,
-            Kind::Tombstones | Kind::Hours | Kind::Replays | Kind::Reads => self.tombstones,
+            Kind::Tombstones | Kind::Hours | Kind::Replays | Kind::Reads | Kind::AuditEntries => {
+                self.tombstones
+            }
         }
     }
 }

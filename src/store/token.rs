@@ -173,6 +173,15 @@ impl Store {
         self.engine.read(move |connection| tokens::like(connection, digest)).await
     }
 
+    /// Whether the token of this number is still good.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn is_token_valid(&self, id: i64, now: UnixMs) -> Result<bool, StoreError> {
+        let token = self.engine.read(move |connection| tokens::one(connection, id)).await?;
+        Ok(token.is_some_and(|token| token.state(now) == TokenState::Valid))
+    }
+
     /// Makes the token of this name worthless. False where there is none in use.
     ///
     /// # Errors

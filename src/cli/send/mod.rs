@@ -1,6 +1,6 @@
 //! `replyd send`: sends a text to one or to thousands of numbers, by `/tx`.
 
-mod plan;
+mod account;
 mod told;
 
 use std::io::Read;
@@ -14,11 +14,11 @@ use crate::cli::{load, signals};
 use crate::clock::{Clock, random_bytes};
 use crate::config::Config;
 use crate::gateway::status::Status;
-use crate::gateway::tx::{Call, Outcome};
 use crate::sending::caller::Caller;
+use crate::sending::letter;
+use crate::sending::plan::{Asked, Plan};
 use crate::store::message::NewMessage;
 use crate::store::{OpenMode, Store};
-use plan::{Asked, Plan};
 use told::Told;
 
 /// The most that is read of a file of numbers, or of a text: some million numbers.
@@ -74,7 +74,7 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let clock = Clock::system();
     let asked = asked(arguments)?;
     let plan = Plan::new(asked, clock.now().unix.beijing()).map_err(Failure::usage)?;
-    let account = plan::account(&config.accounts, arguments.account.as_deref())?.clone();
+    let account = account::account(&config.accounts, arguments.account.as_deref())?.clone();
     let mut told = Told::new(&account.name, plan, arguments.language.language());
     if arguments.dry_run {
         told.say(arguments.json);
@@ -100,36 +100,11 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         return Err(Failure::new(Exit::Failed, "replyd: the message could not be kept"));
     };
     let progress = Progress::of("sending", told.plan.numbers());
-    let mut done = 0;
-    for (number, numbers) in told.plan.calls.clone().iter().enumerate() {
-        if stop.is_cancelled() {
-            break;
-        }
-        let plan = &told.plan;
-        let call = Call { text: &plan.encoded, numbers, at: plan.at, mid: plan.mid.as_deref() };
-        let Some(outcome) = caller.call(message, number, call).await? else { break };
-        let goes_on = goes_on(&outcome);
-        told.outcomes.push(outcome);
-        done += numbers.len();
-        progress.at(done);
-        if !goes_on {
-            break;
-        }
-    }
+    told.outcomes =
+        letter::send(&caller, message, &told.plan, &stop, |done| progress.at(done)).await?;
     drop(progress);
-    store.leave_unsent(message, clock.now().unix).await?;
     told.say(arguments.json);
     Ok(told.exit())
-}
-
-/// Whether further calls may go better than this one.
-fn goes_on(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Accepted => true,
-        // What is wrong is in the numbers of that call.
-        Outcome::Refused(status) => *status == Status::WRONG_NUMBER,
-        Outcome::Unsent(_) | Outcome::Unclear(_) => false,
-    }
 }
 
 /// How a command ends to which the gateway said this.
@@ -193,17 +168,6 @@ async fn store(config: &Config, account: &str, clock: &Clock) -> Result<Store, F
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn after_a_wrong_number_the_other_calls_go_out_and_after_nothing_else() {
-        assert!(goes_on(&Outcome::Accepted));
-        assert!(goes_on(&Outcome::Refused(Status(112))));
-        for code in (101..=120).filter(|code| *code != 112) {
-            assert!(!goes_on(&Outcome::Refused(Status(code))), "{code}");
-        }
-        assert!(!goes_on(&Outcome::Unclear(String::new())));
-        assert!(!goes_on(&Outcome::Unsent(String::new())));
-    }
 
     #[test]
     fn codes_have_exits() {

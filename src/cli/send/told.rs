@@ -1,15 +1,15 @@
 //! What is told of a message that was sent, or would be.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::exit_of;
-use super::plan::Plan;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::gateway::charset::Charset;
 use crate::gateway::tx::Outcome;
 use crate::language::Language;
-use crate::reply::Mobile;
+use crate::sending::plan::Plan;
+use crate::shape::Message;
 
 /// A message, and what became of its calls.
 pub(super) struct Told {
@@ -46,7 +46,9 @@ impl Told {
     /// Says it: data to stdout, and what went wrong to stderr.
     pub(super) fn say(&self, as_json: bool) {
         if as_json {
-            return output::json(&self.json());
+            let id = self.id.as_deref();
+            let shape = Message::planned(&self.account, &self.plan, id, &self.outcomes);
+            return output::json(&json!(shape));
         }
         output::data(&self.headline());
         for (outcome, numbers) in self.outcomes.iter().zip(&self.plan.calls) {
@@ -127,35 +129,5 @@ impl Told {
             Language::En => format!("{}: {words}", output::count(numbers, "number", "numbers")),
             Language::Zh => format!("{numbers} 个号码：{words}"),
         })
-    }
-
-    fn json(&self) -> Value {
-        let calls = self.plan.calls.iter().enumerate();
-        let calls: Vec<Value> =
-            calls.map(|(at, to)| self.call(self.outcomes.get(at), to)).collect();
-        let plan = &self.plan;
-        json!({
-            "id": self.id, "account": self.account, "numbers": plan.numbers(), "repeated": plan.repeated,
-            "accepted": self.accepted(), "charset": plan.encoded.charset.as_str(),
-            "characters": plan.text.chars().count(), "at": plan.at.map(|at| at.rfc3339()), "mid": plan.mid,
-            "calls": calls,
-        })
-    }
-
-    /// The numbers of calls that were not accepted are named, so that they can be sent to again.
-    fn call(&self, outcome: Option<&Outcome>, to: &[Mobile]) -> Value {
-        let (state, status, error) = match outcome {
-            None if self.id.is_none() => ("planned", None, None),
-            None => ("unsent", None, None),
-            Some(Outcome::Accepted) => ("accepted", Some(100), None),
-            Some(Outcome::Refused(status)) => {
-                ("refused", Some(status.0), Some(status.meaning().to_owned()))
-            }
-            Some(Outcome::Unsent(detail)) => ("unsent", None, Some(detail.clone())),
-            Some(Outcome::Unclear(detail)) => ("unclear", None, Some(detail.clone())),
-        };
-        let named = !matches!(state, "accepted" | "planned");
-        let whom: Option<Vec<&str>> = named.then(|| to.iter().map(Mobile::as_str).collect());
-        json!({ "numbers": to.len(), "state": state, "status": status, "error": error, "to": whom })
     }
 }

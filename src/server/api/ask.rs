@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::RawPathParams;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{RequestPartsExt, http};
 use bytes::Bytes;
@@ -36,6 +36,7 @@ pub(super) struct Ask {
     pub(super) grant: Option<Grant>,
     place: Vec<(String, String)>,
     query: Vec<(String, String)>,
+    headers: HeaderMap,
     body: Bytes,
     pub(super) now: UnixMs,
 }
@@ -67,7 +68,7 @@ impl Ask {
         }
         let now = api.seen.clock.now().unix;
         let grant = parts.extensions.remove::<Grant>();
-        Ok(Self { api, grant, place, query, body, now })
+        Ok(Self { api, grant, place, query, headers: parts.headers, body, now })
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -113,6 +114,11 @@ impl Ask {
     pub(super) fn values<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let named = self.query.iter().filter(|(found, _)| found == name);
         named.filter_map(|(_, value)| read(value)).collect()
+    }
+
+    /// A header, which its kind let through.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// How many rows are wanted.

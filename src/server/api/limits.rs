@@ -14,6 +14,10 @@ pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(45);
 /// Requests that are answered at once: each may hold a page of some MiB.
 pub(super) const REQUESTS_AT_ONCE_MAX: usize = 32;
+/// Streams of events at once, each of which looks into the store now and then.
+pub(super) const STREAMS_MAX: usize = 32;
+/// How soon somebody may try again for whom there was no stream.
+pub(super) const STREAM_WAIT: Duration = Duration::from_secs(15);
 /// How soon somebody who came while all places were taken may come again.
 pub(super) const PLACE_WAIT: Duration = Duration::from_secs(1);
 

@@ -9,12 +9,16 @@
 //! Nothing is decided here that the commands decide too: that stands in the rooms below.
 
 mod ask;
+mod audit;
 pub(super) mod auth;
+mod balance;
 mod coverage;
 mod deliveries;
 mod deliveries_acts;
+mod events;
 mod host;
 mod limits;
+mod messages;
 mod openapi;
 mod operation;
 mod page;
@@ -38,6 +42,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -64,15 +69,20 @@ pub(super) struct Api {
     seen: Seen,
     /// One for each request that may be answered at once.
     places: Semaphore,
+    /// One for each stream that may be open at once.
+    streams: Arc<Semaphore>,
     token_rates: Mutex<Rates<i64>>,
     failure_rates: Mutex<Rates<IpAddr>>,
+    balances: balance::Kept,
     /// What was begun and is to end, whoever waits for it.
     acts: TaskTracker,
+    /// When the service stops.
+    stop: CancellationToken,
 }
 
 /// All operations.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let lists: [&'static [Operation]; 8] = [
+    let lists: [&'static [Operation]; 12] = [
         &openapi::OPERATIONS,
         &replies::OPERATIONS,
         &deliveries::OPERATIONS,
@@ -81,18 +91,25 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         &coverage::OPERATIONS,
         &reads::OPERATIONS,
         &subscribers::OPERATIONS,
+        &messages::OPERATIONS,
+        &balance::OPERATIONS,
+        &audit::OPERATIONS,
+        &events::OPERATIONS,
     ];
     lists.into_iter().flatten()
 }
 
 /// The router of the API, and of every path that nobody knows.
-pub(super) fn routes(seen: Seen, acts: TaskTracker) -> Router {
+pub(super) fn routes(seen: Seen, acts: TaskTracker, stop: CancellationToken) -> Router {
     let api = Arc::new(Api {
         seen,
         places: Semaphore::new(limits::REQUESTS_AT_ONCE_MAX),
+        streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
         token_rates: Mutex::new(Rates::new(limits::TOKEN_RATE, TOKENS_MAX)),
         failure_rates: Mutex::new(Rates::new(limits::FAILURE_RATE, limits::ADDRESSES_MAX)),
+        balances: balance::Kept::default(),
         acts,
+        stop,
     });
     let mut router = Router::new();
     for operation in operations() {

@@ -61,6 +61,11 @@ pub(super) enum Kind {
     /// The id of a reply or of another event.
     ReplyId,
     EventId,
+    MessageId,
+    /// A place in the stream of events.
+    Place,
+    /// What a client calls its wish to send.
+    Key,
 }
 
 const TIME: &str = r"^([0-9]{1,9}(ms|s|m|h|d)|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(_([01][0-9]|2[0-3])|T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?)$";
@@ -94,6 +99,9 @@ impl Kind {
             Self::Days(most) => json!({ "type": "integer", "minimum": 1, "maximum": most }),
             Self::ReplyId => pattern(format!("^rp[ln]_{HEX_32}")),
             Self::EventId => pattern(format!("^(rpl|rpn|evt)_{HEX_32}")),
+            Self::MessageId => pattern(format!("^msg_{HEX_32}")),
+            Self::Place => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+            Self::Key => pattern("^[!-~]{8,128}$".to_owned()),
         }
     }
 
@@ -143,6 +151,15 @@ impl Kind {
                 is_id(value, &["rpl_", "rpn_", "evt_"]),
                 "rpl_, rpn_ or evt_ and 32 hex digits".to_owned(),
             ),
+            Self::MessageId => (is_id(value, &["msg_"]), "msg_ and 32 hex digits".to_owned()),
+            Self::Place => {
+                (in_range(0..=i64::MAX), "the id of an event of the stream, or 0".to_owned())
+            }
+            Self::Key => (
+                (8..=128).contains(&value.len())
+                    && value.bytes().all(|byte| byte.is_ascii_graphic()),
+                "8 to 128 visible ASCII letters, such as a UUID".to_owned(),
+            ),
         };
         if is_right { Ok(()) } else { Err(format!("must be {expected}")) }
     }
@@ -181,6 +198,10 @@ mod tests {
             (Kind::Days(62), "62", "63"),
             (Kind::ReplyId, &format!("rpn_{id}"), "rpl_0123"),
             (Kind::EventId, &format!("evt_{id}"), &format!("evt_{}", id.to_uppercase())),
+            (Kind::MessageId, &format!("msg_{id}"), &format!("rpl_{id}")),
+            (Kind::Place, "0", "x"),
+            (Kind::Key, "8f14e45f-ceea", "short"),
+            (Kind::Key, "8f14e45f-ceea", "with a blank"),
         ] {
             if !right.contains(' ') {
                 assert_eq!(kind.check(right), Ok(()), "{kind:?} {right}");

@@ -42,6 +42,10 @@ pub(super) enum Code {
     TooMany,
     StateConflict,
     ExpectDiffers,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    PositionUnknown,
+    StreamsTaken,
     RateLimited,
     FailuresLimited,
     PlacesTaken,
@@ -71,7 +75,7 @@ const OPERATOR: &str = "Try again later; if it stays so, whoever runs the servic
 
 impl Code {
     /// All codes.
-    pub(super) const ALL: [Self; 32] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::QueryUnknown,
         Self::QueryInvalid,
         Self::CursorInvalid,
@@ -96,6 +100,10 @@ impl Code {
         Self::TooMany,
         Self::StateConflict,
         Self::ExpectDiffers,
+        Self::IdempotencyKeyMissing,
+        Self::IdempotencyKeyReused,
+        Self::PositionUnknown,
+        Self::StreamsTaken,
         Self::RateLimited,
         Self::FailuresLimited,
         Self::PlacesTaken,
@@ -208,12 +216,31 @@ impl Code {
                 "It cannot be done as things stand",
                 "Look at how it stands, and decide anew.",
             ),
+            Self::IdempotencyKeyMissing => facts(
+                400,
+                "idempotency_key_missing",
+                "No Idempotency-Key",
+                "Send a new UUID as Idempotency-Key with each message, and the same one with each retry of it.",
+            ),
+            Self::IdempotencyKeyReused => facts(
+                422,
+                "idempotency_key_reused",
+                "The key names another message",
+                "Send a new UUID as Idempotency-Key with each new message.",
+            ),
             Self::ExpectDiffers => facts(
                 409,
                 "expect_differs",
                 "There are not as many as was expected",
                 "Look again with `dry_run`, and send the count that it says.",
             ),
+            Self::PositionUnknown => facts(
+                409,
+                "position_unknown",
+                "No event has been at this position yet",
+                "Connect without Last-Event-ID, and look through /api/v1/replies for what you lack.",
+            ),
+            Self::StreamsTaken => facts(429, "streams_taken", "Too many streams", LATER),
             Self::RateLimited => {
                 facts(429, "rate_limited", "Too many requests of this token", LATER)
             }

@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::gateway::charset::Charset;
+use crate::gateway::status::Status;
 use crate::gateway::tx::{self, Outcome};
 use crate::reply::{Mobile, ReplyId};
 use crate::store::error::StoreError;
-use crate::store::message::{Answers, AnswersSent, MessageSeq, NewMessage, WaitingMessage};
+use crate::store::message::{
+    Answers, AnswersSent, CallRow, MessageDetail, MessageSeq, NewMessage, WaitingMessage, Wish,
+    Wished,
+};
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, UnixMs};
 
@@ -175,7 +180,96 @@ pub(crate) fn close_lost_calls(connection: &Connection, now: UnixMs) -> Result<u
              WHERE state IN ('waiting', 'sending') AND state = 'sending' AND (started_ms < ?2 OR started_ms > ?1)",
         )?
         .execute(params![now.0, now.before(CALL_LOST).0])?;
+    // Answers wait for the outbox, and for whoever starts it next. A message goes on only behind calls
+    // that were answered.
+    connection
+        .prepare_cached(
+            "UPDATE message_call INDEXED BY message_call_open
+             SET state = 'unsent', detail = 'the process that was to send it has died', ended_ms = ?1
+             WHERE state IN ('waiting', 'sending') AND state = 'waiting'
+                 AND (SELECT reply_id IS NULL AND (created_ms < ?2 OR created_ms > ?1)
+                      FROM message WHERE seq = message_call.message)
+                 AND NOT EXISTS (SELECT 1 FROM message_call AS other WHERE other.message = message_call.message
+                     AND (other.state = 'sending'
+                          OR other.state IN ('accepted', 'refused') AND other.ended_ms BETWEEN ?2 AND ?1))",
+        )?
+        .execute(params![now.0, now.before(CALL_LOST).0])?;
     Ok(closed)
+}
+
+/// What came of a wish to send.
+pub(crate) fn wished(connection: &Connection, wish: &Wish) -> Result<Option<Wished>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, request_sha256 = ?2 FROM message WHERE idempotency_key = ?1")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(match row.get(1)? {
+            true => Wished::Known(row.get(0)?),
+            false => Wished::Other,
+        })
+    };
+    Ok(statement.query_row(params![wish.key, wish.digest], read).optional()?)
+}
+
+/// Keeps a message for a wish, unless there was one of this name already.
+pub(crate) fn put_wished(
+    connection: &Connection,
+    message: &NewMessage,
+    wish: &Wish,
+    now: UnixMs,
+) -> Result<Wished, StoreError> {
+    if let Some(known) = wished(connection, wish)? {
+        return Ok(known);
+    }
+    let Some(seq) = put(connection, message, now)? else { return Ok(Wished::Other) };
+    connection
+        .prepare_cached(
+            "UPDATE message SET idempotency_key = ?2, request_sha256 = ?3 WHERE seq = ?1",
+        )?
+        .execute(params![seq.0, wish.key, wish.digest])?;
+    Ok(Wished::New(seq))
+}
+
+/// A message by its id.
+pub(crate) fn detail(
+    connection: &Connection,
+    id: &str,
+) -> Result<Option<MessageDetail>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, id, account, length(text), charset, mid, send_at FROM message WHERE id = ?1",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let message = MessageDetail {
+            id: row.get(1)?,
+            account: row.get(2)?,
+            characters: row.get(3)?,
+            charset: named(4, row.get_ref(4)?.as_str()?, Charset::from_name)?,
+            mid: row.get(5)?,
+            at: row.get::<_, Option<i64>>(6)?.map(BeijingTime::from_unix_seconds),
+            calls: Vec::new(),
+        };
+        Ok((row.get::<_, i64>(0)?, message))
+    };
+    let Some((seq, mut message)) = statement.query_row([id], read).optional()? else {
+        return Ok(None);
+    };
+    let mut calls = connection.prepare_cached(
+        "SELECT number, state, status, detail FROM message_call WHERE message = ?1 ORDER BY number",
+    )?;
+    let mut to = connection.prepare_cached(
+        "SELECT mobile FROM recipient WHERE message = ?1 AND call = ?2 ORDER BY mobile",
+    )?;
+    let mut rows = calls.query([seq])?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let mobile = |row: &rusqlite::Row<'_>| named(0, row.get_ref(0)?.as_str()?, Mobile::parse);
+        message.calls.push(CallRow {
+            state: row.get(1)?,
+            status: row.get::<_, Option<u16>>(2)?.map(Status),
+            detail: row.get(3)?,
+            to: to.query_map(params![seq, number], mobile)?.collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(Some(message))
 }
 
 pub(crate) fn waiting_answer(

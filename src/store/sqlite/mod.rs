@@ -11,6 +11,7 @@ pub(crate) mod claims;
 mod copy;
 pub(crate) mod engine;
 pub(crate) mod erasure;
+pub(crate) mod events;
 pub(crate) mod fallback;
 pub(crate) mod figures;
 pub(crate) mod file;

@@ -167,6 +167,12 @@ pub(crate) fn find(
                 .to_owned(),
             cutoff.0,
         ),
+        Kind::AuditEntries => (
+            "SELECT at_ms, id FROM audit_entry INDEXED BY audit_entry_at WHERE at_ms < ?1
+             ORDER BY at_ms LIMIT ?2"
+                .to_owned(),
+            cutoff.0,
+        ),
         Kind::Reads => (
             format!(
                 "SELECT started_ms, id FROM read WHERE started_ms < ?1 AND {READ_IS_FREE}
@@ -203,7 +209,10 @@ fn found(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Found> {
         | Kind::Events
         | Kind::Messages
         | Kind::Replays
-        | Kind::Reads => Found { key: Key::Row(row.get(1)?), came: UnixMs(number), bytes: 0 },
+        | Kind::Reads
+        | Kind::AuditEntries => {
+            Found { key: Key::Row(row.get(1)?), came: UnixMs(number), bytes: 0 }
+        }
     })
 }
 
@@ -252,6 +261,9 @@ pub(crate) fn drop_chunk(connection: &Connection, chunk: &Chunk) -> Result<usize
                 "DELETE FROM replay_job WHERE id = ?1 AND state != 'running'",
                 [id],
             )?,
+            (Kind::AuditEntries, Key::Row(id)) => {
+                run(connection, "DELETE FROM audit_entry WHERE id = ?1", [id])?
+            }
             (Kind::Reads, Key::Row(id)) => drop_read(connection, *id)?,
             // A key of another kind is made nowhere.
             _ => 0,
@@ -322,5 +334,17 @@ pub(super) fn drop_event(connection: &Connection, seq: i64) -> Result<usize, Sto
         "DELETE FROM attempt WHERE delivery_id IN (SELECT id FROM delivery WHERE event_seq = ?1)";
     run(connection, attempts, [seq])?;
     run(connection, "DELETE FROM delivery WHERE event_seq = ?1", [seq])?;
-    run(connection, "DELETE FROM event WHERE seq = ?1", [seq])
+    let dropped = run(connection, "DELETE FROM event WHERE seq = ?1", [seq])?;
+    keep_number(connection, seq)?;
+    Ok(dropped)
+}
+
+/// No event gets a number that one had before it: whoever follows the events goes by them. Where the
+/// newest is dropped, a row that tells nothing has its number.
+fn keep_number(connection: &Connection, seq: i64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO event (seq, id, type, body)
+             SELECT ?1, 'none', 'none', '{}' WHERE NOT EXISTS (SELECT 1 FROM event WHERE seq > ?1)
+         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq";
+    run(connection, sql, [seq])?;
+    Ok(())
 }

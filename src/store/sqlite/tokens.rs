@@ -1,6 +1,6 @@
 //! Who may use the HTTP API.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -57,6 +57,12 @@ pub(crate) fn like(
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([digest.handle()], token_row)?.collect::<Result<_, _>>()?;
     Ok(rows)
+}
+
+/// The token of this number.
+pub(crate) fn one(connection: &Connection, id: i64) -> Result<Option<TokenRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM token WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], token_row).optional()?)
 }
 
 fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {

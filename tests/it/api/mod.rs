@@ -3,7 +3,9 @@
 
 mod acts;
 mod contract;
+mod events;
 mod gate;
+mod messages;
 mod replies;
 mod tokens;
 

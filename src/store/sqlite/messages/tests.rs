@@ -180,3 +180,34 @@ fn an_erased_number_leaves_nothing_and_others_keep_their_message() {
     assert_eq!(left, 0);
     assert!(waiting_answer(&connection, "main").unwrap().is_none());
 }
+
+#[test]
+fn what_a_dead_process_left_behind_was_not_sent_and_answers_still_wait() {
+    let connection = store();
+    let minutes = 60_000;
+    let old = NOON - 10 * minutes;
+    let put = |seq: i64, created: i64, reply: &str, calls: &str| {
+        let sql = format!(
+            "INSERT INTO message (seq, id, account, text, charset, created_ms, reply_id)
+                 VALUES ({seq}, 'msg_{seq}', 'main', 'a', 'gbk', {created}, {reply});
+             INSERT INTO message_call (message, number, state, ended_ms) VALUES {calls}"
+        );
+        connection.execute_batch(&sql).unwrap();
+    };
+    put(101, old, "NULL", &format!("(101, 0, 'accepted', {old}), (101, 1, 'waiting', NULL)"));
+    put(
+        102,
+        old,
+        "NULL",
+        &format!("(102, 0, 'accepted', {}), (102, 1, 'waiting', NULL)", NOON - 1),
+    );
+    put(103, old, "NULL", &format!("(103, 0, 'unclear', {}), (103, 1, 'waiting', NULL)", NOON - 1));
+    put(104, NOON - 1, "NULL", "(104, 0, 'waiting', NULL)");
+    put(105, old, "'rpl_105'", "(105, 0, 'waiting', NULL)");
+    close_lost_calls(&connection, UnixMs(NOON)).unwrap();
+    let left =
+        "SELECT group_concat(message || ' ' || state, ', ' ORDER BY message) FROM message_call
+                WHERE message > 100 AND (number = 1 OR message > 103)";
+    let left: String = connection.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, "101 unsent, 102 waiting, 103 unsent, 104 waiting, 105 waiting");
+}

@@ -1,8 +1,5 @@
-//! What is to be sent, checked before anything is.
+//! What is to be sent, checked before anything is: pure.
 
-use crate::cli::chosen;
-use crate::cli::exit::Failure;
-use crate::config::AccountConfig;
 use crate::gateway::tx::{self, Encoded, NUMBERS_MAX};
 use crate::reply::Mobile;
 use crate::time::BeijingTime;
@@ -11,41 +8,79 @@ use crate::time::BeijingTime;
 const WRONG_SHOWN: usize = 10;
 
 /// What somebody wants to send.
-pub(super) struct Asked {
+pub struct Asked {
     /// Lists of numbers.
-    pub(super) to: Vec<String>,
-    pub(super) text: String,
-    pub(super) at: Option<String>,
-    pub(super) mid: Option<String>,
+    pub to: Vec<String>,
+    /// What it says.
+    pub text: String,
+    /// When it is to be sent, as YYYY-MM-DD HH:MM in Beijing; else at once.
+    pub at: Option<String>,
+    /// The sub-extension from which it is to go out.
+    pub mid: Option<String>,
+}
+
+/// What is wrong with a wish to send. Nothing was sent.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// These are no numbers to send to.
+    #[error("{}", wrong(.0))]
+    WrongNumbers(Vec<String>),
+    /// It goes to nobody.
+    #[error("no number to send to")]
+    NoNumber,
+    /// It says nothing.
+    #[error("the text is empty")]
+    NoText,
+    /// No sub-extension is like that.
+    #[error("mid must be at most 20 digits")]
+    Mid,
+    /// The time is of another form.
+    #[error("at must be of the form YYYY-MM-DD HH:MM, in Beijing time")]
+    AtForm,
+    /// The time is over.
+    #[error("at, {at}, is over: it is {now} in Beijing")]
+    AtOver {
+        /// When it was to be sent.
+        at: BeijingTime,
+        /// The time.
+        now: BeijingTime,
+    },
 }
 
 /// What is sent.
-pub(super) struct Plan {
-    pub(super) text: String,
-    pub(super) encoded: Encoded,
+pub struct Plan {
+    /// What it says.
+    pub text: String,
+    /// The same as it goes out.
+    pub encoded: Encoded,
     /// The numbers of each call.
-    pub(super) calls: Vec<Vec<Mobile>>,
+    pub calls: Vec<Vec<Mobile>>,
     /// How many numbers stood there more than once.
-    pub(super) repeated: usize,
-    pub(super) at: Option<BeijingTime>,
-    pub(super) mid: Option<String>,
+    pub repeated: usize,
+    /// When the gateway is to send it; at once where none is given.
+    pub at: Option<BeijingTime>,
+    /// The sub-extension from which it goes out.
+    pub mid: Option<String>,
 }
 
 impl Plan {
-    /// Checks what was asked; the error is for its author.
-    pub(super) fn new(asked: Asked, now: BeijingTime) -> Result<Self, String> {
+    /// Checks what was asked.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(asked: Asked, now: BeijingTime) -> Result<Self, PlanError> {
         let read = tx::numbers(asked.to.iter().map(String::as_str));
         if !read.wrong.is_empty() {
-            return Err(wrong(&read.wrong));
+            return Err(PlanError::WrongNumbers(read.wrong));
         }
         if read.numbers.is_empty() {
-            return Err("no number to send to: give --to or --to-file".to_owned());
+            return Err(PlanError::NoNumber);
         }
         if asked.text.trim().is_empty() {
-            return Err("the text is empty".to_owned());
+            return Err(PlanError::NoText);
         }
         if asked.mid.as_deref().is_some_and(|mid| !tx::is_mid(mid)) {
-            return Err("--mid must be at most 20 digits".to_owned());
+            return Err(PlanError::Mid);
         }
         let at = asked.at.map(|at| time(&at, now)).transpose()?;
         Ok(Self {
@@ -59,7 +94,8 @@ impl Plan {
     }
 
     /// How many numbers there are.
-    pub(super) fn numbers(&self) -> usize {
+    #[must_use]
+    pub fn numbers(&self) -> usize {
         self.calls.iter().map(Vec::len).sum()
     }
 }
@@ -80,34 +116,9 @@ fn wrong(numbers: &[String]) -> String {
 }
 
 /// A minute to come, in Beijing.
-fn time(text: &str, now: BeijingTime) -> Result<BeijingTime, String> {
-    let at: BeijingTime = format!("{}:00", text.trim()).parse().map_err(|_| {
-        format!("--at {text:?} must be of the form YYYY-MM-DD HH:MM, in Beijing time")
-    })?;
-    if at <= now {
-        return Err(format!("--at {text:?} is over: it is {now} in Beijing"));
-    }
-    Ok(at)
-}
-
-/// The account that sends.
-pub(super) fn account<'a>(
-    accounts: &'a [AccountConfig],
-    named: Option<&str>,
-) -> Result<&'a AccountConfig, Failure> {
-    let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-    match (named, accounts) {
-        (None, [only]) => Ok(only),
-        (None, _) => Err(Failure::usage(format!(
-            "name the account that sends: --account {}",
-            names.join(" | ")
-        ))),
-        (Some(name), _) => {
-            chosen::require("account", name, &names)?;
-            let found = accounts.iter().find(|account| account.name == name);
-            found.ok_or_else(|| Failure::usage("no such account"))
-        }
-    }
+fn time(text: &str, now: BeijingTime) -> Result<BeijingTime, PlanError> {
+    let at: BeijingTime = format!("{}:00", text.trim()).parse().map_err(|_| PlanError::AtForm)?;
+    if at <= now { Err(PlanError::AtOver { at, now }) } else { Ok(at) }
 }
 
 #[cfg(test)]
@@ -122,7 +133,7 @@ mod tests {
             at: at.map(str::to_owned),
             mid: mid.map(str::to_owned),
         };
-        Plan::new(asked, "2026-11-26 15:04:05".parse().unwrap())
+        Plan::new(asked, "2026-11-26 15:04:05".parse().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -143,7 +154,7 @@ mod tests {
             (one, "a", Some("2026-11-26 15:04"), None, "is over: it is 2026-11-26 15:04:05"),
             (one, "a", Some("2026-11-31 15:04"), None, "must be of the form"),
             (one, "a", Some("tomorrow"), None, "must be of the form"),
-            (one, "a", None, Some("x"), "--mid must be"),
+            (one, "a", None, Some("x"), "mid must be"),
         ] {
             let error = plan(to, text, at, mid).err().unwrap();
             assert!(error.contains(expected), "{error}");
