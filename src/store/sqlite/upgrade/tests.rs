@@ -349,3 +349,38 @@ fn a_newer_store_is_refused_untouched() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(names(folder.path()), ["replyd.db"]);
 }
+
+/// What a migration drops and what is deleted afterwards stands nowhere in the file, whether the file
+/// was written anew or not: the setting is the connection's, not the file's.
+#[test]
+fn what_is_deleted_is_overwritten_after_an_upgrade_and_a_rewrite_too() {
+    let (_folder, path) = in_folder();
+    make(&path, 3);
+    // In a table that a migration makes anew, and in one that it leaves alone.
+    let store = Connection::open(&path).unwrap();
+    let words = "secretword-of-a-";
+    let fill = format!(
+        "UPDATE attempt SET answer = CAST('{words}receiver' || printf('%0200d', id) AS BLOB);
+         UPDATE reply SET content = '{words}customer' || printf('%0200d', seq);
+         PRAGMA wal_checkpoint(TRUNCATE)"
+    );
+    store.execute_batch(&fill).unwrap();
+    drop(store);
+    upgrade(&path).unwrap();
+    for is_written_anew in [false, true] {
+        let connection = connect(&path).unwrap();
+        let set: bool =
+            connection.pragma_query_value(None, "secure_delete", |row| row.get(0)).unwrap();
+        assert!(set);
+        if is_written_anew {
+            let restore = format!("UPDATE reply SET content = '{words}customer' WHERE seq = 2");
+            connection.execute_batch(&restore).unwrap();
+            assert!(file::rewrite(&connection, &path, u64::MAX).unwrap());
+        }
+        let erase = "UPDATE attempt SET answer = NULL; UPDATE reply SET content = ''";
+        connection.execute_batch(erase).unwrap();
+        assert!(file::empty_log(&connection).unwrap());
+        drop(connection);
+        assert_eq!(file::occurrences(&path, words.as_bytes()).unwrap(), 0, "{is_written_anew}");
+    }
+}
