@@ -8,8 +8,8 @@ use replyd::gateway::simulator::{Fault, Habits, Simulator};
 
 use crate::recovery::{address, get};
 use crate::support::{
-    Home, PATIENCE, Receiver, Service, Settings, UID, config, gateway, query, reply, subscriber,
-    until,
+    Home, PATIENCE, Receiver, Service, Settings, UID, Webhook, config, gateway, query, reply,
+    subscriber, until,
 };
 
 async fn quick_gateway() -> Simulator {
@@ -189,5 +189,30 @@ async fn the_service_manager_is_told_what_the_service_does() {
         hears(&manager, &["STOPPING=1"]);
     });
     assert_eq!(service.ended().await, Some(0));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mended_password_lets_the_account_in_at_once_and_it_is_told() {
+    let gateway = quick_gateway().await;
+    let ops = Receiver::start().await;
+    let events = r#"events = ["reply.received", "account.login_failed", "account.recovered"]"#;
+    let right = configured(&gateway, &[("ops", &ops)], "")
+        .replace("allow_private = true", &format!("allow_private = true\n{events}"));
+    let home = Home::with(&right.replace("fa246d0262c3925617b0c72bb20eeb1d", &"0".repeat(32)));
+    gateway.arrive(UID, reply("13900000001", "一"));
+    let service = home.serve();
+    let told = || -> Vec<String> {
+        let kind = |webhook: &Webhook| webhook.json()["type"].as_str().unwrap().to_owned();
+        ops.webhooks().iter().map(kind).collect()
+    };
+    until("the refusal", || told() == ["account.login_failed"]).await;
+    // Half an hour of quiet follows, which the new password ends.
+    reload(&home, &service, &right, (DONE, 1)).await;
+    ops.wait_for(3).await;
+    let mut told = told();
+    told.sort_unstable();
+    assert_eq!(told, ["account.login_failed", "account.recovered", "reply.received"]);
+    assert_eq!(service.stop(), Some(0));
     gateway.stop().await;
 }

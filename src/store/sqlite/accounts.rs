@@ -48,7 +48,7 @@ pub(crate) fn put_accounts(
             .prepare_cached(
                 "INSERT INTO account (name, id_key, settings, login, box) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, login = excluded.login, box = excluded.box,
-                     refusals = iif(login = excluded.login, refusals, 0),
+                     refusals = iif(login = excluded.login, refusals, min(refusals, 1)),
                      refused_until_ms = iif(login = excluded.login, refused_until_ms, NULL),
                      refused_status = iif(login = excluded.login, refused_status, NULL)",
             )?
