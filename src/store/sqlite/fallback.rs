@@ -84,7 +84,8 @@ fn relief<'a>(
 }
 
 /// What may be moved, the longest due first: nothing that somebody asked to be told again, nothing
-/// of which the other has a delivery, and nothing about the other itself.
+/// of which the other has a delivery, nothing about the other itself, and nothing behind what is
+/// under way of the same person, which may have to be moved before it.
 fn movable(
     connection: &Connection,
     of: &TakeOver,
@@ -99,6 +100,9 @@ fn movable(
              AND NOT EXISTS (SELECT 1 FROM delivery AS own
                              WHERE own.event_seq = delivery.event_seq AND own.subscriber = ?4)
              AND NOT (type GLOB 'subscriber.*' AND coalesce(body ->> '$.data.subscriber', '') = ?4)
+             AND NOT EXISTS (SELECT 1 FROM delivery AS ahead INDEXED BY delivery_line
+                             WHERE ahead.subscriber = ?1 AND ahead.mobile = delivery.mobile AND ahead.lane = 0
+                                 AND ahead.in_line = 1 AND ahead.state = 'sending' AND ahead.due_ms > ?2)
          ORDER BY due_ms, delivery.id LIMIT ?5",
     )?;
     let read = |row: &Row<'_>| {

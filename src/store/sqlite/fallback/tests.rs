@@ -270,6 +270,27 @@ fn one_on_trial_gets_one() {
 }
 
 #[test]
+fn one_persons_go_to_the_fallback_in_their_order() {
+    let connection = store("{}");
+    connection.execute("UPDATE delivery SET mobile = 'a' WHERE id <= 3", []).unwrap();
+    let claims = claimed(&connection, "crm", 1);
+    assert_eq!(claims.iter().map(|it| it.delivery).collect::<Vec<_>>(), [1]);
+    // What is behind the one that is under way waits for its outcome, and nothing else does.
+    assert_eq!(taken(&connection, &of(all_to_first)), (2, 0));
+    assert_eq!(states(&connection, "duty"), waiting(&[4, 6]));
+    tried(&connection, &claims[0], unconnected());
+    assert_eq!(taken(&connection, &of(all_to_first)), (3, 0));
+    let ids: Vec<String> =
+        claimed(&connection, "duty", 1).into_iter().map(|it| it.event_id).collect();
+    assert_eq!(ids, ["rpl_1"]);
+    // A sender that died holds nobody for longer than its lease.
+    let connection = store("{}");
+    connection.execute("UPDATE delivery SET mobile = 'a' WHERE id <= 3", []).unwrap();
+    claimed(&connection, "crm", 1);
+    assert_eq!(taken(&connection, &TakeOver { now: LATER, ..of(all_to_first) }), (5, 1));
+}
+
+#[test]
 fn one_persons_others_wait_for_a_moved_one_no_longer() {
     let connection = store("{}");
     connection.execute("UPDATE delivery SET mobile = 'a' WHERE id <= 2", []).unwrap();
@@ -278,10 +299,8 @@ fn one_persons_others_wait_for_a_moved_one_no_longer() {
     // The second of the person was put off behind the first, which fails and is moved.
     tried(&connection, &claims[0], unconnected());
     assert_eq!(taken(&connection, &of(tried_to_first)), (1, 0));
-    assert_eq!(
-        claimed(&connection, "crm", 9).iter().map(|it| it.delivery).collect::<Vec<_>>(),
-        [2]
-    );
+    let left: Vec<i64> = claimed(&connection, "crm", 9).iter().map(|it| it.delivery).collect();
+    assert_eq!(left, [2]);
 }
 
 #[test]
