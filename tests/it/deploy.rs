@@ -93,6 +93,18 @@ fn the_package_has_files_that_are_there() {
 }
 
 #[test]
+fn the_scripts_parse() {
+    let scripts =
+        ["check", "lifecycle", "package", "debian/postinst", "debian/prerm", "debian/postrm"];
+    for script in scripts.map(|name| format!("deploy/{name}")) {
+        let shell = if script.contains("debian") { "sh" } else { "bash" };
+        let path = format!("{}/{script}", env!("CARGO_MANIFEST_DIR"));
+        let parsed = std::process::Command::new(shell).args(["-n", &path]).status().unwrap();
+        assert!(parsed.success(), "{script}");
+    }
+}
+
+#[test]
 fn the_image_runs_the_service_as_it_is() {
     let image = file("deploy/Containerfile");
     assert_eq!(set(&image, "USER "), [format!("{USER}:{USER}")]);
