@@ -187,7 +187,9 @@ impl App {
                 failed += self.worker(one)?.run_once(stop).await?;
             }
             let mut taken_over = 0;
-            for takeover in config.subscribers.iter().filter_map(|one| self.takeover(config, one)) {
+            for mut takeover in
+                config.subscribers.iter().filter_map(|one| self.takeover(config, one))
+            {
                 taken_over += takeover.finish(stop).await?;
             }
             if taken_over == 0 || stop.is_cancelled() {

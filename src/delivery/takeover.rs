@@ -2,12 +2,12 @@
 //!
 //! It looks now and then how the subscriber does and moves what waits; what is decided stands in
 //! [`crate::delivery::fallback`], and each move is one transaction of the store. It holds nothing in
-//! memory, and any number of processes may do it at once.
+//! memory that matters, and any number of processes may do it at once.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::delivery::fallback::JUDGEMENT;
@@ -20,6 +20,8 @@ use crate::store::fallback::TakeOver;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Rest after each transaction, in which others have the writer.
 const REST: Duration = Duration::from_millis(20);
+/// What is taken over so long after the last time is told as a warning: it begins anew.
+const EPISODE: Duration = Duration::from_mins(10);
 /// Looking takes the so-manieth part of the time at most: what cannot be moved is looked at again.
 const LOOKING_PART: u32 = 20;
 
@@ -30,6 +32,8 @@ pub struct Takeover {
     metrics: Metrics,
     subscriber: String,
     chain: Vec<String>,
+    /// When something was taken over last, on the boot's clock.
+    last_ms: Option<i64>,
 }
 
 impl Takeover {
@@ -40,7 +44,7 @@ impl Takeover {
         subscriber: String,
         chain: Vec<String>,
     ) -> Self {
-        Self { store, clock, metrics, subscriber, chain }
+        Self { store, clock, metrics, subscriber, chain, last_ms: None }
     }
 
     /// From whom it takes over.
@@ -50,7 +54,7 @@ impl Takeover {
     }
 
     /// Takes over whenever it is time, until told to stop.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.store.changes();
         // A failing store is told when it begins to fail, not at every look.
         let mut told = false;
@@ -84,7 +88,7 @@ impl Takeover {
     ///
     /// # Errors
     /// The store's own.
-    pub async fn finish(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
+    pub async fn finish(&mut self, stop: &CancellationToken) -> Result<usize, StoreError> {
         let mut moved = 0;
         while !stop.is_cancelled() {
             let of = TakeOver {
@@ -99,7 +103,14 @@ impl Takeover {
             let Some(taken) = self.store.take_over(of).await? else { break };
             let (subscriber, fallback) = (&self.subscriber, &taken.by);
             let (deliveries, in_doubt) = (taken.deliveries, taken.in_doubt);
-            warn!(subscriber, fallback, deliveries, in_doubt, "taken over by its fallback");
+            let now_ms = self.clock.now().boot_ms;
+            let episode_ms = crate::time::millis(EPISODE);
+            if self.last_ms.is_none_or(|last_ms| now_ms - last_ms > episode_ms) {
+                warn!(subscriber, fallback, deliveries, in_doubt, "taken over by its fallback");
+            } else {
+                info!(subscriber, fallback, deliveries, in_doubt, "taken over by its fallback");
+            }
+            self.last_ms = Some(now_ms);
             self.metrics.taken_over(subscriber, fallback, deliveries);
             moved += deliveries;
             tokio::time::sleep(REST).await;
