@@ -5,6 +5,7 @@ mod acts;
 mod contract;
 mod events;
 mod gate;
+mod generated;
 mod messages;
 mod replies;
 mod tokens;
