@@ -194,7 +194,9 @@ async fn kill_9_while_it_takes_over_loses_nothing_and_moves_nothing_twice() {
     let Stage { gateway, crm, duty, home } = stage("").await;
     let mut dice = Dice::new(chance::seed());
     ends(&home, &["run", "--once"], 0);
-    ends(&home, &["subscribers", "disable", "crm"], 0);
+    let output = home.run(&["subscribers", "disable", "crm", "--lang", "en"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("its fallback duty takes over what waits"), "{told}");
     let mut arrived = 0;
     for _ in 0..KILLS {
         // Two at once, of which both take over.

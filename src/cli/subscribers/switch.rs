@@ -17,6 +17,7 @@ use crate::store::{OpenMode, Store};
 pub(super) const AFTER_HELP: &str = "\
 A running service heeds it within a second, and it outlives restarts. What comes for a disabled
 subscriber waits, and goes out in order when it is enabled; the time to be given up counts from then.
+Where it has a `fallback`, that takes over what waits.
 `enabled = false` in the configuration can be changed there only: then `enable` exits with 1.
 
 Examples:
@@ -50,6 +51,12 @@ async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, 
         let why = known.why(arguments.language.language());
         let why = why.map(|why| format!(": {}", visible(&why))).unwrap_or_default();
         output::data(&format!("{name} is {}{why}", known.state()));
+    }
+    if let (false, Some(fallback)) = (enabled, config.fallbacks_of(name).first()) {
+        output::talk(&arguments.language.language().pick(
+            format!("它的备用订阅方 {fallback} 接替：等待中的投递会转给 {fallback}"),
+            format!("its fallback {fallback} takes over what waits"),
+        ));
     }
     let is_enabled = known.readiness() == Some(Readiness::Enabled);
     Ok(if enabled && !is_enabled { Exit::Failed } else { Exit::Done })
