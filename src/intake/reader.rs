@@ -373,16 +373,44 @@ impl Trouble {
     }
 
     fn tell(&mut self, account: &str, error: &StoreError) {
-        let words = error.to_string();
-        if self.told.as_ref() != Some(&words) {
-            error!(account, error = words, "{}", self.consequence);
-            self.told = Some(words);
+        if self.is_news(error) {
+            error!(account, %error, "{}", self.consequence);
         }
+    }
+
+    /// Whether this is another trouble than the one that was told. How much room is left is none:
+    /// it is less with each line that is logged on the same disk.
+    fn is_news(&mut self, error: &StoreError) -> bool {
+        let trouble = match error {
+            StoreError::NoRoom { .. } => "no room".to_owned(),
+            other => other.to_string(),
+        };
+        let is_news = self.told.as_ref() != Some(&trouble);
+        self.told = Some(trouble);
+        is_news
     }
 
     fn over(&mut self, account: &str) {
         if self.told.take().is_some() {
             info!(account, "the store is well again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_that_lasts_is_told_once_however_its_numbers_change() {
+        let mut trouble = Trouble::of("reading waits");
+        let room = |free| StoreError::NoRoom { free, needed: 100 };
+        assert!(trouble.is_news(&room(5)));
+        assert!(!trouble.is_news(&room(4)));
+        assert!(trouble.is_news(&StoreError::Busy));
+        assert!(!trouble.is_news(&StoreError::Busy));
+        assert!(trouble.is_news(&room(4)));
+        trouble.over("main");
+        assert!(trouble.is_news(&room(4)));
     }
 }

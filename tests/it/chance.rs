@@ -31,6 +31,12 @@ pub(crate) fn size(variable: &str, in_ci: usize) -> usize {
     std::env::var(variable).map_or(in_ci, |size| size.parse().unwrap())
 }
 
+/// Says how far a long proof is.
+#[expect(clippy::print_stdout, reason = "it is for whoever waits for it")]
+pub(crate) fn say(words: &str) {
+    println!("{words}");
+}
+
 /// Tells what a proof has shown, and adds it to the table of figures.
 #[expect(clippy::print_stdout, reason = "a proof's figures are for whoever runs it")]
 pub(crate) fn figure(proof: &str, size: &str, result: &str) {

@@ -140,11 +140,7 @@ async fn memory_files_and_log_stay_as_they_are_under_load() {
         most.files = most.files.max(taken.files);
         if seconds >= MEASURED && second % 30 == 0 {
             let told = [&well, &slow, &chat].map(Counter::told);
-            figure(
-                "soak, on its way",
-                &format!("{second} s"),
-                &format!("{taken:?}, told {told:?}"),
-            );
+            chance::say(&format!("{second} s: {taken:?}, told {told:?}"));
         }
     }
     let end = taken(&service, &home);
