@@ -243,7 +243,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
         let list = move |connection: &_| search::list(connection, &filter, behind, limit);
-        self.engine.read(list).await
+        self.engine.search(list).await
     }
 
     /// The numbers of all deliveries that the filter lets through, by subscriber, oldest first:
@@ -255,7 +255,7 @@ impl Store {
         &self,
         filter: DeliveryFilter,
     ) -> Result<Vec<(String, Vec<i64>)>, StoreError> {
-        self.engine.read(move |connection| search::matching(connection, &filter)).await
+        self.engine.search(move |connection| search::matching(connection, &filter)).await
     }
 
     /// All about one delivery; none where there is no such delivery.

@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalRow>, StoreError> {
-        self.engine.read(move |connection| journal::rows(connection, &filter)).await
+        self.engine.search(move |connection| journal::rows(connection, &filter)).await
     }
 
     /// One read and its faults; none where there is no such read.

@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// The store's own.
     pub async fn replies(&self, filter: ReplyFilter, stretch: Stretch) -> Result<Page, StoreError> {
-        self.engine.read(move |connection| replies::page(connection, &filter, &stretch)).await
+        self.engine.search(move |connection| replies::page(connection, &filter, &stretch)).await
     }
 
     /// How many replies the filter may let through, up to the newest that there is.

@@ -40,6 +40,11 @@ impl CheckLook {
         *lock(&self.interrupt) = Some(connection.get_interrupt_handle());
         !self.is_given_up()
     }
+
+    /// Lets nothing more be given up: the connection does other work from now on.
+    pub(super) fn end(&self) {
+        *lock(&self.interrupt) = None;
+    }
 }
 
 impl Drop for GivenUp {

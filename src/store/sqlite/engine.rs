@@ -197,6 +197,27 @@ impl Engine {
         tokio::task::spawn_blocking(run).await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Runs a query that may take long where little fits. Dropped before its end, it ends soon, so that
+    /// a caller who waits no longer leaves no work behind.
+    pub(crate) async fn search<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let given_up = GivenUp::default();
+        let look = given_up.look();
+        let run = move |connection: &Connection| {
+            if !look.begin(connection) {
+                return Err(StoreError::Closed);
+            }
+            let found = query(connection);
+            look.end();
+            found
+        };
+        let found = self.read(run).await;
+        drop(given_up);
+        found
+    }
+
     /// Whether the file was not closed when it was opened here: whoever had it before was killed,
     /// or still has it.
     pub(crate) fn was_left_open(&self) -> bool {

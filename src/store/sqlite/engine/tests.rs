@@ -236,3 +236,40 @@ async fn a_log_that_somebody_kept_long_is_cut_when_they_are_done() {
     write_mib(&engine, 20).await;
     assert!(log_bytes(&engine) <= bound, "{} bytes", log_bytes(&engine));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_nobody_waits_for_ends_and_its_connection_serves_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (ended, has_ended) = tokio::sync::oneshot::channel();
+    let endless = move |connection: &Connection| {
+        let sql =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        rows.next()?;
+        begun.send(()).unwrap();
+        let mut next = rows.next();
+        while let Ok(Some(_)) = next {
+            next = rows.next();
+        }
+        ended.send(next.is_err()).unwrap();
+        Ok(())
+    };
+    let searching = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.search(endless).await }
+    });
+    has_begun.await.unwrap();
+    searching.abort();
+    assert!(has_ended.await.unwrap());
+    put(&engine, "a", false).await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(names(&engine).await, ["a"]);
+    }
+    let found = engine.search(|connection| {
+        Ok(connection.query_row("SELECT count(*) FROM account", [], |row| row.get::<_, i64>(0))?)
+    });
+    assert_eq!(found.await.unwrap(), 1);
+}
