@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope())]
     scopes: Vec<Scope>,
     /// After how long it is worth nothing, such as 90d; never, where this is not given
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = life)]
     expires: Option<Duration>,
     /// Print one JSON object
     #[arg(long)]
@@ -48,6 +48,17 @@ Examples:
 fn scope() -> impl TypedValueParser<Value = Scope> {
     PossibleValuesParser::new(Scope::ALL.map(Scope::as_str))
         .try_map(|word| Scope::parse(&word).ok_or("no such scope"))
+}
+
+/// A century is longer than any token is used, and far from where time ends.
+const LIFE_MAX: Duration = Duration::from_hours(36_500 * 24);
+
+fn life(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(life) if !life.is_zero() && life <= LIFE_MAX => Ok(life),
+        Ok(_) => Err("must be more than nothing and at most 36500d".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Makes a token.

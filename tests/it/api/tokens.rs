@@ -23,6 +23,9 @@ async fn a_token_is_shown_once_kept_as_a_digest_and_worthless_when_revoked_or_ex
     })
     .await;
     ends(&home, &["token", "new", "--name", "crm", "--scope", "read"], 2);
+    for life in ["0s", "36501d", "tomorrow"] {
+        ends(&home, &["token", "new", "--name", "odd", "--scope", "read", "--expires", life], 2);
+    }
     ends(&home, &["token", "revoke", "crm"], 0);
     ends(&home, &["token", "revoke", "crm"], 66);
     let answer = crm.ask("GET", "/api/v1/replies", &[], b"");
