@@ -4,6 +4,7 @@
 //! the store takes it in one transaction, and only then tasks are replaced; whatever fails before
 //! that leaves everything as it was.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,10 +119,7 @@ impl<'a> Service<'a> {
             self.tasks.end(&part.task());
         }
         self.begin(built);
-        let names = |parts: &std::collections::BTreeSet<Part>| {
-            parts.iter().map(Part::task).collect::<Vec<_>>().join(", ")
-        };
-        info!(begun = names(&changes.begun), ended = names(&changes.gone), "reloaded");
+        tell(&changes);
         Ok(())
     }
 
@@ -241,4 +239,15 @@ impl<'a> Service<'a> {
             Ok(server::serve(listener, seen, stop).await?)
         });
     }
+}
+
+fn tell(changes: &Changes) {
+    if *changes == Changes::default() {
+        return info!("reloaded: no account and no subscriber has changed");
+    }
+    let names = |parts: &BTreeSet<Part>| {
+        let names: Vec<_> = parts.iter().map(Part::task).collect();
+        names.join(", ")
+    };
+    info!(begun = names(&changes.begun), ended = names(&changes.gone), "reloaded");
 }

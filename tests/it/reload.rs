@@ -111,6 +111,9 @@ async fn only_what_differs_begins_anew_and_a_restart_is_named_where_it_is_needed
     let log = home.log();
     assert!(log.contains("reloaded begun=\"subscriber erp\" ended=\"\""), "{log}");
     assert!(log.contains("only a restart can change it") && log.contains("server.listen"), "{log}");
+    service.signal("HUP");
+    let unchanged = "reloaded: no account and no subscriber has changed";
+    until(unchanged, || home.log().contains(unchanged)).await;
     let ready = get(address(&home).unwrap(), "/readyz").unwrap();
     let (_, body) = ready.split_once("\r\n\r\n").unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
