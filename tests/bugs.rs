@@ -19,8 +19,21 @@ mod figures;
 
 /// Those that are built and run each time: one of the parser, one of the counts, one of the slot.
 const EACH_TIME: [&str; 3] = ["split_before_decoding", "dedupe_by_set", "slot_not_taken"];
-/// What a copy of the package consists of.
-const PACKAGE: [&str; 5] = ["src", "tests", "Cargo.toml", "Cargo.lock", "config.toml.example"];
+/// What a copy of the package consists of: what is built of it, named in Cargo.toml, or read by its
+/// tests.
+const PACKAGE: [&str; 11] = [
+    "src",
+    "tests",
+    "benches",
+    "docs",
+    "deploy",
+    "examples",
+    "Cargo.toml",
+    "Cargo.lock",
+    "config.toml.example",
+    "README.md",
+    "README.zh-CN.md",
+];
 
 /// A change to one place of the sources that makes a known mistake.
 struct Bug {
@@ -123,8 +136,6 @@ fn copy(from: &Path, to: &Path) {
     for name in PACKAGE {
         copy_all(&from.join(name), &to.join(name));
     }
-    // The benchmark is named in Cargo.toml, and is not built here.
-    copy_all(&from.join("benches"), &to.join("benches"));
 }
 
 fn copy_all(from: &Path, to: &Path) {
