@@ -149,7 +149,7 @@ async fn each_wrong_thing_has_its_code() {
     });
     doctor(&home, 1);
     // A wrong configuration: nothing else can be looked at.
-    let home = Home::with("[server]\nlisten = \"0.0.0.0:1\"\ncolour = 1\n");
+    let home = Home::with("[server]\nlisten = \"nowhere\"\ncolour = 1\n");
     let findings = doctor(&home, 78);
     assert!(findings.iter().all(|finding| finding["about"] == "configuration"), "{findings:#?}");
     found(&findings, "config.toml:2:10: server.listen");

@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::store::error::StoreError;
@@ -53,7 +54,11 @@ pub(crate) fn pending(path: &Path) -> Result<Option<usize>, StoreError> {
         return Ok(None);
     }
     file::prepare(path, file::OpenMode::Existing)?;
-    Ok(match schema::age(&mut connect(path)?)? {
+    let was_left_open = file::has_log(path);
+    let mut connection = connect(path)?;
+    // A log that is found at start tells of an unclean stop: who looks here leaves it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, was_left_open)?;
+    Ok(match schema::age(&mut connection)? {
         Age::Older(version) => Some(version),
         Age::Empty | Age::Current => None,
     })
