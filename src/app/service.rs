@@ -70,21 +70,23 @@ impl<'a> Service<'a> {
     /// Waits until all tasks have ended; reloads meanwhile when asked to. The first task that
     /// ends untold stops the others.
     pub(super) async fn supervise(mut self, reload: &Notify) -> anyhow::Result<()> {
-        let mut result = Ok(());
+        let (mut result, mut is_stopping) = (Ok(()), false);
         loop {
-            let is_stopping = self.stop.is_cancelled();
+            if self.stop.is_cancelled() && !is_stopping {
+                is_stopping = true;
+                manager::stopping();
+            }
             tokio::select! {
                 ended = self.tasks.next_ended() => match ended {
                     None => return result,
                     Some(Ok(())) => {}
                     Some(Err(trouble)) => {
-                        manager::stopping();
                         self.stop.cancel();
                         result = result.and(Err(trouble));
                     }
                 },
                 () = reload.notified(), if !is_stopping => self.reload_and_tell().await,
-                () = self.stop.cancelled(), if !is_stopping => manager::stopping(),
+                () = self.stop.cancelled(), if !is_stopping => {}
                 () = tokio::time::sleep(DRAIN_TOLD), if is_stopping => manager::drains(DRAIN_TOLD * 3),
             }
         }
