@@ -40,7 +40,9 @@ pub(super) fn drains(by: Duration) {
 
 /// Shows the manager's watchdog, for ever, that the heartbeat beats: twice as often as it wants.
 pub(super) async fn watch(mut ticks: watch::Receiver<u64>) {
-    let Some(silence) = sd_notify::watchdog_enabled() else { return };
+    let Some(silence) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
+    };
     while ticks.changed().await.is_ok() {
         tell(&[NotifyState::Watchdog]);
         tokio::time::sleep(silence / 2).await;

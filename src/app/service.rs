@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -32,7 +32,7 @@ const DRAIN_TOLD: Duration = Duration::from_secs(10);
 pub(super) struct Service<'a> {
     app: &'a App,
     tasks: Tasks,
-    ticks: tokio::sync::watch::Receiver<u64>,
+    ticks: watch::Receiver<u64>,
     stop: CancellationToken,
 }
 
@@ -45,6 +45,20 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     Box::new(move |stop| Box::pin(run(stop)))
+}
+
+/// The same of what tells its own trouble, and goes on.
+fn unfailing<F>(run: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Task
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    task(|stop| {
+        let running = run(stop);
+        async move {
+            running.await;
+            Ok(())
+        }
+    })
 }
 
 impl<'a> Service<'a> {
@@ -147,31 +161,20 @@ impl<'a> Service<'a> {
                 Some(task(|stop| async move { Ok(reader.run(ticks, stop).await?) }))
             }
             Part::Balance(name) => {
-                let watch = Balance::new(app.store.clone(), app.clock.clone(), account(name)?)?;
-                watch.map(|watch| {
-                    task(|stop| async move {
-                        watch.run(stop).await;
-                        Ok(())
-                    })
-                })
+                let balance = Balance::new(app.store.clone(), app.clock.clone(), account(name)?)?;
+                balance.map(|balance| unfailing(|stop| balance.run(stop)))
             }
             Part::Outbox(name) => {
                 let outbox = app.outbox(account(name)?, &config.subscribers)?;
-                Some(task(|stop| async move {
-                    outbox.run(stop).await;
-                    Ok(())
-                }))
+                Some(unfailing(|stop| outbox.run(stop)))
             }
             Part::Worker(name) => {
                 let worker = app.worker(subscriber(name)?)?.pulsing(pulses);
                 Some(task(|stop| async move { Ok(worker.run(stop).await?) }))
             }
-            Part::Takeover(name) => app.takeover(config, subscriber(name)?).map(|takeover| {
-                task(|stop| async move {
-                    takeover.run(stop).await;
-                    Ok(())
-                })
-            }),
+            Part::Takeover(name) => app
+                .takeover(config, subscriber(name)?)
+                .map(|takeover| unfailing(|stop| takeover.run(stop))),
         })
     }
 
@@ -187,12 +190,7 @@ impl<'a> Service<'a> {
             heartbeat.run(&pulses, stop).await;
             Ok(())
         });
-        let (stop, ticks) = (self.stop.clone(), self.ticks.clone());
-        self.tasks.spawn("service manager".to_owned(), &self.stop, async move {
-            stop.run_until_cancelled(manager::watch(ticks)).await;
-            stop.cancelled().await;
-            Ok(())
-        });
+        self.spawn_endless("service manager", manager::watch(self.ticks.clone()));
     }
 
     /// What keeps the store well.
