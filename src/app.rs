@@ -286,11 +286,7 @@ async fn bring_up_to_date(config: &Config) -> Result<(), StoreError> {
 async fn put_configuration(store: &Store, clock: &Clock, config: &Config) -> anyhow::Result<()> {
     let accounts = config.accounts.iter().map(|account| account_spec(config, account)).collect();
     let subscribers = config.subscribers.iter().map(subscriber_spec).collect();
-    store.put_configuration(accounts, subscribers, clock.now()).await?;
-    for account in &config.accounts {
-        store.anchor_slot(&account.name, clock.now()).await?;
-    }
-    Ok(())
+    Ok(store.put_configuration(accounts, subscribers, clock.now()).await?)
 }
 
 fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {

@@ -136,7 +136,8 @@ impl Store {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Writes the configured accounts and subscribers over those that were.
+    /// Writes the configured accounts and subscribers over those that were, and counts what is left
+    /// of a former boot's waits on this boot's clock.
     ///
     /// # Errors
     /// Besides the store's own, when an account was begun under another id key.
@@ -148,6 +149,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let act = move |connection: &_| {
             accounts::put_accounts(connection, &accounts, &now)?;
+            for account in &accounts {
+                accounts::anchor_slot(connection, &account.name, &now)?;
+            }
             accounts::put_subscribers(connection, &subscribers, now.unix)
         };
         self.engine.write(act).await
