@@ -2,10 +2,13 @@
 //! came to until it is recorded.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinError, JoinSet};
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::delivery::pace::{Limits, Pace, replays_of};
 use crate::delivery::sender::Sender;
@@ -37,6 +40,28 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// into it is given back.
 const DIGEST_CLAIMS: (usize, usize) = (64, 512);
 
+/// An attempt under way. It goes on only while the desk is asked for what has ended: a task of its
+/// own would cost more than what the attempt itself decides.
+type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// An attempt that has ended.
+struct Ended {
+    /// What it came to; nothing where it panicked.
+    attempts: Option<Vec<Attempt>>,
+    was_replay: bool,
+}
+
+/// The attempt, which ends for itself alone should it panic.
+fn running(
+    attempt: impl Future<Output = Vec<Attempt>> + Send + 'static,
+    is_replay: bool,
+) -> Running {
+    Box::pin(async move {
+        let attempts = AssertUnwindSafe(attempt).catch_unwind().await.ok();
+        Ended { attempts, was_replay: is_replay }
+    })
+}
+
 /// The claims of one request, and until when it may be begun.
 struct Ready {
     claims: Vec<Claim>,
@@ -59,7 +84,7 @@ pub(super) struct Desk {
     limits: Limits,
     new: VecDeque<Ready>,
     replays: VecDeque<Ready>,
-    running: JoinSet<(Vec<Attempt>, bool)>,
+    running: FuturesUnordered<Running>,
     replays_running: usize,
     outcomes: Vec<Attempt>,
     /// How many more the turn under way records.
@@ -90,7 +115,7 @@ impl Desk {
             limits,
             new: VecDeque::new(),
             replays: VecDeque::new(),
-            running: JoinSet::new(),
+            running: FuturesUnordered::new(),
             replays_running: 0,
             outcomes: Vec::new(),
             recording: 0,
@@ -130,7 +155,8 @@ impl Desk {
             self.begun += claims.len();
             self.held = claims.len();
             let sender = Arc::clone(&self.sender);
-            self.running.spawn(async move { (sender.attempt(&claims).await, is_replay) });
+            let attempt = async move { sender.attempt(&claims).await };
+            self.running.push(running(attempt, is_replay));
         }
     }
 
@@ -146,30 +172,30 @@ impl Desk {
 
     /// Waits until an attempt has ended, and takes all that have; for ever where none is under way.
     pub(super) async fn ended(&mut self) {
-        match self.running.join_next().await {
+        match self.running.next().await {
             Some(ended) => self.take(ended),
             None => std::future::pending().await,
         }
-        while let Some(ended) = self.running.try_join_next() {
+        while let Some(Some(ended)) = self.running.next().now_or_never() {
             self.take(ended);
         }
     }
 
     /// Waits until none is under way.
     pub(super) async fn all_ended(&mut self) {
-        while let Some(ended) = self.running.join_next().await {
+        while let Some(ended) = self.running.next().await {
             self.take(ended);
             self.start();
         }
     }
 
-    fn take(&mut self, ended: Result<(Vec<Attempt>, bool), JoinError>) {
+    fn take(&mut self, ended: Ended) {
+        self.replays_running -= usize::from(ended.was_replay);
         // Of one that panicked nothing is known: its lease ends.
-        let Ok((attempts, was_replay)) = ended else {
+        let Some(attempts) = ended.attempts else {
             self.failures += 1;
             return;
         };
-        self.replays_running -= usize::from(was_replay);
         let failures = attempts.iter().filter(|attempt| attempt.trouble.is_some()).count();
         self.failures += failures;
         if self.outcomes.is_empty() {

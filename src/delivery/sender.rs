@@ -102,7 +102,9 @@ impl Sender {
         let Came { exchange, verdict, started, ended } = came;
         let rules = Rules { waits: &self.config.retry, give_up: self.config.give_up };
         let (attempt, created) = (claim.attempt, claim.created);
-        let failure = Failure { attempt, created, now: ended.unix, dice: random_fraction() };
+        // Chance is the system's, and costs a call: what went well needs none.
+        let dice = verdict.trouble.as_ref().map_or(0.0, |_| random_fraction());
+        let failure = Failure { attempt, created, now: ended.unix, dice };
         let next = match claim.trigger {
             Trigger::Test => retry::after_test(verdict),
             Trigger::Auto | Trigger::Retry | Trigger::Replay => {

@@ -215,13 +215,19 @@ impl Worker {
     }
 
     /// Waits for what is under way, records it and gives back what was not begun.
-    async fn wind_up(&self, mut desk: Desk, turn: Option<UnderWay>) {
-        if let Some(turn) = turn {
-            match turn.await {
-                (tried, Ok((turned, messages_max))) => {
+    async fn wind_up(&self, mut desk: Desk, mut turn: Option<UnderWay>) {
+        while turn.is_some() {
+            // Beside it, what is under way goes on.
+            let (tried, done) = tokio::select! {
+                () = desk.ended() => continue,
+                turned = end_of(&mut turn) => turned,
+            };
+            turn = None;
+            match done {
+                Ok((turned, messages_max)) => {
                     desk.turned(turned, messages_max, (tried.now, self.now()));
                 }
-                (tried, Err(_)) => desk.take_back(&tried, self.now()),
+                Err(_) => desk.take_back(&tried, self.now()),
             }
         }
         desk.close();

@@ -69,3 +69,12 @@ async fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
     let handed = desk.hand_over();
     assert_eq!((handed.outcomes.len(), handed.returned.len()), (0, 3));
 }
+
+#[tokio::test]
+async fn an_attempt_that_panics_takes_nothing_with_it() {
+    let mut desk = desk();
+    desk.replays_running = 1;
+    desk.running.push(running(async { panic!("what nobody thought of") }, true));
+    send(&mut desk, 3).await;
+    assert_eq!((desk.replays_running, desk.failures, desk.outcomes.len()), (0, 4, 3));
+}
