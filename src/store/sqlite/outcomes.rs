@@ -5,12 +5,12 @@
 //! statement each: what SQLite sets up for a statement costs more than the row that it changes.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-use serde::Serialize;
+use rusqlite::{Connection, Statement, ToSql, params};
 
-use crate::store::attempt::{Attempt, GivenUp, Next, Trouble};
+use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::{HOLD, let_next_go, ready};
@@ -44,86 +44,95 @@ pub(crate) fn record(connection: &Connection, attempts: &[Attempt]) -> Result<()
     Ok(())
 }
 
-/// An attempt's row, in the order of the columns.
-#[derive(Serialize)]
-struct PutAttempt<'a>(
-    i64,
-    u32,
-    i64,
-    i64,
-    Option<&'a str>,
-    Option<u16>,
-    Option<&'a Trouble>,
-    Option<String>,
-    &'a Next,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-);
+/// Attempts whose rows one statement puts. Most turns have more of them.
+const ROWS: usize = 32;
+/// The columns of an attempt's row that are put.
+const COLUMNS: usize = 13;
 
-impl<'a> From<&'a Attempt> for PutAttempt<'a> {
-    fn from(attempt: &'a Attempt) -> Self {
-        let timings = &attempt.timings;
-        Self(
-            attempt.delivery,
-            attempt.number,
-            attempt.started.0,
-            millis(attempt.took),
-            attempt.address.as_deref(),
-            attempt.http_status,
-            attempt.trouble.as_ref(),
-            (!attempt.answer.is_empty()).then(|| hex::encode(&attempt.answer)),
-            &attempt.next,
-            micros(timings.resolve),
-            micros(timings.connect),
-            micros(timings.tls),
-            micros(timings.first_byte),
-        )
-    }
+static PUT_ROWS: LazyLock<String> = LazyLock::new(|| put_sql(ROWS));
+static PUT_ROW: LazyLock<String> = LazyLock::new(|| put_sql(1));
+
+/// Puts so many attempts, but for those whose delivery is gone.
+fn put_sql(rows: usize) -> String {
+    let row = format!("({})", ["?"; COLUMNS].join(", "));
+    let rows = vec![row; rows].join(", ");
+    format!(
+        "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer,
+                              next, resolve_us, connect_us, tls_us, first_byte_us)
+         SELECT delivery.id, column2, column3, column4, column5, column6, column7, column8, column9, column10,
+                column11, column12, column13
+         FROM (VALUES {rows}) CROSS JOIN delivery ON delivery.id = column1"
+    )
 }
 
 fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> {
-    let rows: Vec<PutAttempt<'_>> = attempts.iter().map(PutAttempt::from).collect();
-    let rows = serde_json::to_string(&rows).map_err(conversion)?;
-    connection
-        .prepare_cached(
-            "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer,
-                                  next, resolve_us, connect_us, tls_us, first_byte_us)
-             SELECT delivery.id, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                    unhex(value ->> 7), value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-             FROM json_each(?1) CROSS JOIN delivery ON delivery.id = value ->> 0",
-        )?
-        .execute([rows])?;
-    Ok(())
-}
-
-/// Ends deliveries that were delivered under claims of this number.
-fn end(connection: &Connection, deliveries: &[i64], lease: i64) -> Result<(), StoreError> {
-    let ids = serde_json::to_string(deliveries).map_err(conversion)?;
-    connection
-        .prepare_cached(concat!(
-            "UPDATE delivery SET state = 'delivered', in_line = 0, due_ms = ",
-            ready!(),
-            " WHERE id IN (SELECT value FROM json_each(?1)) AND lease = ?2 AND state = 'sending'"
-        ))?
-        .execute(params![ids, lease])?;
-    for delivery in with_others_behind(connection, &ids)? {
-        let_next_go(connection, delivery, UnixMs(0))?;
+    let chunks = attempts.chunks_exact(ROWS);
+    let single = chunks.remainder().chunks(1);
+    for (sql, chunk) in
+        chunks.map(|chunk| (&PUT_ROWS, chunk)).chain(single.map(|chunk| (&PUT_ROW, chunk)))
+    {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut next = Place { statement: &mut statement, number: 0 };
+        for attempt in chunk {
+            bind(&mut next, attempt)?;
+        }
+        statement.raw_execute()?;
     }
     Ok(())
 }
 
-/// Those of the delivered behind which another of the same person was put off.
-fn with_others_behind(connection: &Connection, ids: &str) -> Result<Vec<i64>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT mine.id FROM json_each(?1) CROSS JOIN delivery AS mine ON mine.id = value
-         WHERE mine.state = 'delivered' AND EXISTS (
+/// The next place of a statement that takes a value.
+struct Place<'a, 'c> {
+    statement: &'a mut Statement<'c>,
+    number: usize,
+}
+
+impl Place<'_, '_> {
+    fn takes(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
+        self.number += 1;
+        self.statement.raw_bind_parameter(self.number, value)
+    }
+}
+
+/// Binds an attempt's row, in the order of the columns.
+fn bind(next: &mut Place<'_, '_>, attempt: &Attempt) -> Result<(), StoreError> {
+    let timings = &attempt.timings;
+    let trouble = attempt.trouble.as_ref().map(serde_json::to_string);
+    next.takes(attempt.delivery)?;
+    next.takes(attempt.number)?;
+    next.takes(attempt.started.0)?;
+    next.takes(millis(attempt.took))?;
+    next.takes(attempt.address.as_deref())?;
+    next.takes(attempt.http_status)?;
+    next.takes(trouble.transpose().map_err(conversion)?)?;
+    next.takes((!attempt.answer.is_empty()).then_some(&attempt.answer))?;
+    next.takes(serde_json::to_string(&attempt.next).map_err(conversion)?)?;
+    for span in [timings.resolve, timings.connect, timings.tls, timings.first_byte] {
+        next.takes(micros(span))?;
+    }
+    Ok(())
+}
+
+/// Ends deliveries that were delivered under claims of this number, and lets those go that were put
+/// off behind them.
+fn end(connection: &Connection, deliveries: &[i64], lease: i64) -> Result<(), StoreError> {
+    let ids = serde_json::to_string(deliveries).map_err(conversion)?;
+    let mut statement = connection.prepare_cached(concat!(
+        "UPDATE delivery SET state = 'delivered', in_line = 0, due_ms = ",
+        ready!(),
+        " WHERE id IN (SELECT value FROM json_each(?1)) AND lease = ?2 AND state = 'sending'
+         RETURNING id, EXISTS (
              SELECT 1 FROM delivery AS next INDEXED BY delivery_line
-             WHERE next.subscriber = mine.subscriber AND next.mobile = mine.mobile AND next.lane = mine.lane
-                 AND next.in_line = 1 AND next.state = 'waiting')",
-    )?;
-    Ok(statement.query_map([ids], |row| row.get(0))?.collect::<Result<_, _>>()?)
+             WHERE next.subscriber = delivery.subscriber AND next.mobile = delivery.mobile
+                 AND next.lane = delivery.lane AND next.in_line = 1 AND next.state = 'waiting')"
+    ))?;
+    let ended = statement.query_map(params![ids, lease], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (delivery, has_others_behind) in ended.collect::<Result<Vec<(i64, bool)>, _>>()? {
+        if has_others_behind {
+            let_next_go(connection, delivery, UnixMs(0))?;
+        }
+    }
+    Ok(())
 }
 
 /// What follows of an attempt that did not deliver.
