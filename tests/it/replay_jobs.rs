@@ -206,6 +206,7 @@ async fn replays_are_listed_newest_first_and_the_same_one_twice_is_two() {
     });
     assert_eq!((newest, jobs.len(), &jobs[1]["job"]), (expected, 2, &json!(2)));
     let table = ends(&home, &["replay", "list"], 0);
+    assert_eq!(ends(&home, &["replay", "--config", "config.toml", "list"], 0), table);
     let line = table.lines().nth(1).unwrap();
     assert!(line.contains("account main, only missing, as new") && line.ends_with('0'), "{table}");
     assert_eq!(table.lines().count(), 4);

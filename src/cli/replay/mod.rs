@@ -34,8 +34,10 @@ const REFETCHED_HOURS_MAX: i64 = 62 * 24;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = AFTER_HELP,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
+    override_usage = "replyd replay [OPTIONS] <HOUR>\n       replyd replay <COMMAND>",
+    subcommand_negates_reqs = true,
+    // Also behind options that every command has: `replay --config FILE list`.
+    subcommand_precedence_over_arg = true
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -159,7 +161,10 @@ impl From<Wrong> for Failure {
 /// Carries out a replay, or looks at those that there are.
 pub(super) async fn replay(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     match (&arguments.command, &arguments.wanted) {
-        (Some(command), _) => jobs::jobs(path, command).await,
+        (Some(command), None) => jobs::jobs(path, command).await,
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("an hour cannot be used with a command such as list"))
+        }
         (None, Some(wanted)) => again(path, wanted).await,
         (None, None) => Err(Failure::usage("an hour is needed, such as 2008-05-27_12")),
     }
