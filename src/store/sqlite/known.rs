@@ -121,16 +121,17 @@ fn unannounced_in_a_row(connection: &Connection, facts: &Facts) -> Result<u32, S
     Ok(count)
 }
 
-/// Whether the last read of the same hour brought this very body.
+/// Whether the last read of the same hour brought this very body, and began when the hour was over:
+/// of what came later in its hour, one that began sooner knows nothing.
 fn same_as_before(connection: &Connection, facts: &Facts, hour: Hour) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT body_sha256 IS ?4 AND ending IS 'connection' FROM read
+        "SELECT body_sha256 IS ?4 AND ending IS 'connection' AND started_ms >= ?5 FROM read
          WHERE account = ?1 AND id < ?2 AND hour = ?3 AND state != 'abandoned' ORDER BY id DESC LIMIT 1",
     )?;
-    let same = statement
-        .query_row(params![facts.account, facts.read.0, hour.number(), facts.body_sha256], |row| {
-            row.get(0)
-        });
+    let same = statement.query_row(
+        params![facts.account, facts.read.0, hour.number(), facts.body_sha256, hour.end().0],
+        |row| row.get(0),
+    );
     Ok(same.optional()?.unwrap_or(false))
 }
 
