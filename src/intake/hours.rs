@@ -292,6 +292,15 @@ pub struct HourRead {
     pub min_interval: Duration,
 }
 
+/// Whether the same answer to an earlier read of an hour, begun then, confirms one to a later.
+/// What was read before the hour was over, or before the last read that may have lost replies of
+/// it, knows nothing of those.
+#[must_use]
+pub fn confirms((read, started): (ReadId, UnixMs), hour: Hour, row: Option<&HourRow>) -> bool {
+    let in_doubt = row.filter(|row| row.state == HourState::Owed && row.cause.makes_gap());
+    started >= hour.end() && in_doubt.is_none_or(|row| row.owed_by < read)
+}
+
 /// What a read settles of an hour; none where it changes nothing: the account was turned away,
 /// or the hour was owed anew while the read was under way.
 #[must_use]

@@ -185,6 +185,37 @@ async fn starves_no_hour(answer: impl Fn(Option<Hour>) -> Received) {
 }
 
 #[tokio::test]
+async fn where_no_end_is_announced_two_equal_reads_since_the_last_doubt_verify_an_hour() {
+    let mut life = Life::begin().await;
+    let unannounced = || answer(Ending::Connection, "");
+    let hour: Hour = "2026-11-22_10".parse().unwrap();
+    let verified = format!("hour WHERE state = 'verified' AND hour = {}", hour.number());
+    for _ in 0..5 {
+        life.read(None, unannounced()).await;
+        life.pass(INTERVAL);
+    }
+    // While it runs, and twice when it is settled.
+    for (time, is_verified) in
+        [("10:55:00", false), ("11:20:00", false), ("11:40:00", true), ("11:52:00", true)]
+    {
+        life.now.unix = at(&format!("2026-11-22 {time}"));
+        life.read(Some(hour), unannounced()).await;
+        assert_eq!(life.store.count(&verified).await, i64::from(is_verified), "{time}");
+        life.pass(INTERVAL);
+    }
+    life.read(None, answer(Ending::TimedOut, "")).await;
+    for _ in 0..6 {
+        life.pass(INTERVAL);
+        life.read(None, unannounced()).await;
+    }
+    for is_verified in [false, true] {
+        life.pass(INTERVAL);
+        life.read(Some(hour), unannounced()).await;
+        assert_eq!(life.store.count(&verified).await, i64::from(is_verified));
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_well_again_ends_what_is_owed() {
     let mut life = Life::begin().await;
     life.live(Duration::from_hours(3), |_| answer(Ending::Unanswered, "")).await;

@@ -217,8 +217,9 @@ pub struct Known {
     /// How many reads in a row before this one ended with their connection, announced by
     /// nothing; counted up to six.
     pub unannounced: u32,
-    /// Whether the last read of the same hour brought this very body.
-    pub hour_same_as_before: bool,
+    /// The last read of the same hour and when it began, where it brought this very body and
+    /// nothing announced its end.
+    pub hour_same_before: Option<(ReadId, UnixMs)>,
     /// How many reads in a row the account was refused, this one not counted.
     pub refusals: u32,
     /// The hour that was read, as it stands.

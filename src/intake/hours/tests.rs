@@ -248,6 +248,25 @@ fn where_no_end_is_ever_announced_the_same_answer_twice_verifies() {
 }
 
 #[test]
+fn the_same_answer_confirms_where_it_began_after_the_hour_and_after_what_put_it_in_doubt() {
+    let hour = row().hour;
+    let (over, running) = (at("2026-11-22 11:00:00"), at("2026-11-22 10:59:59"));
+    let owed_by = row().owed_by;
+    let after = ReadId(owed_by.0 + 1);
+    for (before, row, confirms_it) in [
+        ((after, over), Some(row()), true),
+        ((after, running), Some(row()), false),
+        ((owed_by, over), Some(row()), false),
+        ((owed_by, over), Some(HourRow { cause: Cause::Routine, ..row() }), true),
+        ((owed_by, running), Some(HourRow { cause: Cause::Routine, ..row() }), false),
+        ((owed_by, over), Some(HourRow { state: HourState::Verified, ..row() }), true),
+        ((owed_by, over), None, true),
+    ] {
+        assert_eq!(confirms(before, hour, row.as_ref()), confirms_it, "{before:?} {row:?}");
+    }
+}
+
+#[test]
 fn where_no_end_is_ever_announced_hours_are_owed_when_over() {
     let read = doubted("2026-11-22 12:30:00", None);
     let owed = owed_by_way_of_host(&read, at("2026-11-22 12:20:00"));

@@ -106,7 +106,10 @@ impl Prepared {
             started: self.read.started,
             now: self.read.now,
             verdict: self.verdict,
-            confirmed: self.is_way_of_host(known) && known.hour_same_as_before,
+            confirmed: self.is_way_of_host(known)
+                && known
+                    .hour_same_before
+                    .is_some_and(|before| hours::confirms(before, hour, known.hour.as_ref())),
             held: held.values().sum(),
             known: known.copies_of_hour.iter().map(|(_, count)| count).sum(),
             missing,

@@ -62,7 +62,7 @@ pub(super) fn answer(
     if let Some(hour) = facts.hour {
         known.hour = hours::row(connection, &facts.account, hour)?;
         known.copies_of_hour = copies_of_hour(connection, &facts.account, hour)?;
-        known.hour_same_as_before = same_as_before(connection, facts, hour)?;
+        known.hour_same_before = same_before(connection, facts, hour)?;
         known.missed = missed(connection, facts, now)?;
     }
     Ok(known)
@@ -121,18 +121,22 @@ fn unannounced_in_a_row(connection: &Connection, facts: &Facts) -> Result<u32, S
     Ok(count)
 }
 
-/// Whether the last read of the same hour brought this very body, and began when the hour was over:
-/// of what came later in its hour, one that began sooner knows nothing.
-fn same_as_before(connection: &Connection, facts: &Facts, hour: Hour) -> Result<bool, StoreError> {
+/// The last read of the same hour and when it began, where it brought this very body and nothing
+/// announced its end.
+fn same_before(
+    connection: &Connection,
+    facts: &Facts,
+    hour: Hour,
+) -> Result<Option<(ReadId, UnixMs)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT body_sha256 IS ?4 AND ending IS 'connection' AND started_ms >= ?5 FROM read
+        "SELECT id, started_ms, body_sha256 IS ?4 AND ending IS 'connection' FROM read
          WHERE account = ?1 AND id < ?2 AND hour = ?3 AND state != 'abandoned' ORDER BY id DESC LIMIT 1",
     )?;
-    let same = statement.query_row(
-        params![facts.account, facts.read.0, hour.number(), facts.body_sha256, hour.end().0],
-        |row| row.get(0),
-    );
-    Ok(same.optional()?.unwrap_or(false))
+    let before = statement
+        .query_row(params![facts.account, facts.read.0, hour.number(), facts.body_sha256], |row| {
+            Ok(row.get::<_, bool>(2)?.then_some((ReadId(row.get(0)?), UnixMs(row.get(1)?))))
+        });
+    Ok(before.optional()?.flatten())
 }
 
 /// What other reads by hour of the last days brought that a plain read should have.

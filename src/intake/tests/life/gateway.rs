@@ -1,6 +1,8 @@
 //! The gateway: the simulator's books in virtual time, and which read took which reply out of
 //! the box.
 
+use std::collections::HashMap;
+
 use super::customers::{Written, as_answered};
 use super::dice::Dice;
 use super::fate::Fate;
@@ -28,6 +30,8 @@ pub(super) struct Gateway {
     /// that went out whole and that the reader has. One that it never had it could only take for
     /// new: that hides what came since, until the hours are reconciled.
     cached: Vec<(Asked, Vec<u8>)>,
+    /// The last answer to a read of each hour that broke.
+    broken: HashMap<Hour, Vec<u8>>,
     /// Those that are out of the box since this was last looked at.
     pub(super) newly_out: Vec<usize>,
 }
@@ -63,6 +67,7 @@ impl Gateway {
             arrived: 0,
             taken_by: Vec::new(),
             cached: Vec::new(),
+            broken: HashMap::new(),
             newly_out: Vec::new(),
         }
     }
@@ -153,7 +158,13 @@ impl Gateway {
         }
         let is_own = by == AnsweredBy::Gateway && !matches!(mishap, Some(Mishap::Instead(_)));
         let whole = is_own.then(|| body.clone());
-        let passage = line::pass(fate, dice, http_status, body, mishap.as_ref());
+        let length = body.len();
+        let mut passage = line::pass(fate, dice, http_status, body, mishap.as_ref());
+        if let Asked::Hour(hour) = asked
+            && passage.received.body.len() < length
+        {
+            self.break_off(hour, &mut passage.received);
+        }
         Flight {
             asked,
             whole,
@@ -162,6 +173,15 @@ impl Gateway {
             mishap,
             ends: now + passage.lasts,
             passage,
+        }
+    }
+
+    /// An answer to a read of an hour broke. Where nothing announces an end, one that breaks where the
+    /// last one did looks like the truth in every byte, and no reader can tell: that, it must not.
+    fn break_off(&mut self, hour: Hour, received: &mut Received) {
+        let before = self.broken.insert(hour, received.body.clone());
+        if before.is_some_and(|before| before == received.body) {
+            received.ending = client::Ending::TimedOut;
         }
     }
 

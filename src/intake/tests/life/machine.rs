@@ -38,6 +38,11 @@ impl Clocks {
         Moment { unix, boot_ms: now - self.booted, boot: Arc::clone(&self.boot) }
     }
 
+    /// By how much the wall clock was off when it showed this, since the machine came up.
+    fn off_when(&self, shown: &Moment) -> i64 {
+        shown.unix.0 - shown.boot_ms - self.booted
+    }
+
     fn off_at(&self, now: i64) -> i64 {
         self.off + (now - self.set) * self.drift / 1_000_000
     }
@@ -299,7 +304,8 @@ impl Machine {
                     // What was kept and not answered for is offered again.
                     world.core.finish(fate, read, &received, &ended);
                 }
-                self.off_at_slot = self.clocks.off_at(now);
+                // The wait counts from when the answer ended, which can be long ago.
+                self.off_at_slot = self.clocks.off_when(&ended);
                 world.gateway.kept(flight.asked, &received, flight.whole);
                 if is_due {
                     self.processes[which].first = Some(false);

@@ -38,9 +38,6 @@ use crate::intake::figures;
 const PART: &str = "REPLYD_TEST_PART";
 /// Lives in a usual run of the tests.
 const SEEDS: u64 = 2_000;
-/// Lives of a kind that chance rarely makes, and that were broken: an hour was taken for whole
-/// because a read that began while it ran had brought the same.
-const ONCE_BROKEN: [u64; 1] = [95_479];
 /// How long after its trouble a life may go on until nothing is owed.
 const SETTLING_MAX: i64 = 60 * DAY;
 /// How long it goes on at least: what came last has been read, and its hour is over.
@@ -141,15 +138,6 @@ fn until_settled(machine: &mut Machine, world: &mut World<'_>) -> Result<i64, Br
             return Err(format!("long after all trouble something is owed; not kept: {lacking}"));
         }
         machine.step(world)?;
-    }
-}
-
-#[test]
-fn lives_that_were_broken_once_are_whole() {
-    for seed in ONCE_BROKEN {
-        if let Err(broken) = live(seed, &mut Vec::new()) {
-            panic!("{seed}: {broken}");
-        }
     }
 }
 
