@@ -38,6 +38,8 @@ pub enum Sign {
     Alive,
     /// It cannot be reached, or fails.
     Down,
+    /// It fails, and says that it is to be left alone for so long.
+    Away(Duration),
     /// It wants fewer requests; perhaps none for so long.
     Throttled(Option<Duration>),
 }
@@ -67,6 +69,8 @@ pub struct Pace {
     /// after any that did not.
     down_since_ms: i64,
     down_until_ms: i64,
+    /// When the last attempt began that did not go well; 0 after one that did.
+    failed_ms: i64,
     /// Until when the rate limit is used up, in microseconds of the Unix epoch, and that of replays.
     used_until_us: i64,
     replays_used_until_us: i64,
@@ -99,9 +103,16 @@ impl Pace {
         self.down_since_ms != 0 && self.down_until_ms - self.down_since_ms >= outage_ms
     }
 
+    /// When the last attempt began, where it did not go well.
+    #[must_use]
+    pub fn failed(&self) -> Option<UnixMs> {
+        (self.failed_ms != 0).then_some(UnixMs(self.failed_ms))
+    }
+
     /// Takes in what an attempt that began then says of the receiver.
     pub fn learn(&mut self, sign: Sign, began: UnixMs, now: UnixMs, dice: f64, concurrency: usize) {
-        if sign != Sign::Down {
+        self.failed_ms = if sign == Sign::Well { 0 } else { self.failed_ms.max(began.0) };
+        if !matches!(sign, Sign::Down | Sign::Away(_)) {
             (self.down_since_ms, self.down_until_ms) = (0, 0);
         } else if self.down_since_ms == 0 {
             (self.down_since_ms, self.down_until_ms) = (began.0, began.0);
@@ -123,7 +134,7 @@ impl Pace {
                     self.leave_alone(backoff(self.streak - STREAK, dice), now);
                 }
             }
-            Sign::Throttled(Some(asked)) => self.leave_alone(asked, now),
+            Sign::Away(asked) | Sign::Throttled(Some(asked)) => self.leave_alone(asked, now),
             Sign::Throttled(None) if began.0 <= self.imposed_ms => {}
             Sign::Throttled(None) => {
                 self.streak = self.streak.saturating_add(1);

@@ -127,6 +127,10 @@ impl Sender {
             trouble: verdict.trouble.clone(),
             answer: exchange.answer.clone(),
             next,
+            asked: match verdict.wish {
+                Wish::Wait(asked) => Some(asked),
+                _ => None,
+            },
             disable: match verdict.wish {
                 Wish::Disable(why) => Some(why),
                 _ => None,

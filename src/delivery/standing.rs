@@ -11,6 +11,9 @@ use crate::time::UnixMs;
 /// The so-manieth part of the time after which a failing subscriber is disabled is over when the
 /// others are told that it fails.
 const TOLD_AFTER: u32 = 10;
+/// Failures that lie further apart have nothing to do with each other: nobody tried in between.
+/// Longer than the longest wait by default, and than any that a receiver can ask for.
+const APART_MIN: Duration = Duration::from_hours(2 * 24);
 
 /// A subscriber's rules.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,22 @@ pub struct Rules {
     pub limits: Limits,
     /// After how long of nothing but failures it is disabled.
     pub disable_after: Duration,
+    /// Its longest wait between two attempts of one delivery.
+    pub wait_max: Duration,
+}
+
+impl Rules {
+    /// How far apart two failures lie at most between which it was tried.
+    fn apart_max(&self) -> Duration {
+        self.wait_max.saturating_mul(2).max(APART_MIN)
+    }
+
+    /// When one is disabled that has failed since then, and the others were told of it then: they
+    /// have their time, however late they were told.
+    fn disables(&self, since: UnixMs, told: UnixMs) -> UnixMs {
+        let told_after = self.disable_after / TOLD_AFTER;
+        since.after(self.disable_after).max(told.after(self.disable_after - told_after))
+    }
 }
 
 /// What the other subscribers are told.
@@ -40,7 +59,9 @@ pub enum News {
     },
 }
 
-/// How a subscriber does after these attempts, its pace, and what is told of it.
+/// How a subscriber does after these attempts, its pace, and what is told of it. Only an attempt
+/// that fails disables it, and only after the others were told: time in which nothing was tried is
+/// no failure.
 #[must_use]
 pub fn after(
     mut standing: Standing,
@@ -51,31 +72,37 @@ pub fn after(
 ) -> (Standing, Pace, Vec<News>) {
     let mut pace = pace_of(&standing);
     let was_disabled = standing.disabled.is_some();
+    let mut failed = None;
     for outcome in outcomes {
         let sign = sign(outcome);
+        let ended = outcome.started.after(outcome.took);
+        let before = pace.failed();
         pace.learn(sign, outcome.started, now, dice, rules.limits.concurrency);
         match sign {
-            Sign::Well => {
-                standing.failing_since = None;
-                standing.failing_told = false;
-            }
+            Sign::Well => (standing.failing_since, standing.failing_told) = (None, None),
             // It answers, and may take the next.
             Sign::Alive if matches!(outcome.next, Next::Failed { .. }) => {}
             _ => {
-                let began = outcome.started.after(outcome.took);
-                standing.failing_since = standing.failing_since.or(Some(began));
+                if before.is_some_and(|before| outcome.started.since(before) > rules.apart_max()) {
+                    (standing.failing_since, standing.failing_told) = (None, None);
+                }
+                standing.failing_since = standing.failing_since.or(Some(ended));
+                failed = failed.max(Some(ended));
             }
         }
         standing.disabled = standing.disabled.or(outcome.disable);
     }
     let mut news = Vec::new();
-    if let Some(since) = standing.failing_since.filter(|_| standing.disabled.is_none()) {
-        let disables = since.after(rules.disable_after);
-        if now >= disables {
-            standing.disabled = Some(Disabled::Failing);
-        } else if !standing.failing_told && now >= since.after(rules.disable_after / TOLD_AFTER) {
-            standing.failing_told = true;
-            news.push(News::Failing { since, disables });
+    if let (Some(since), Some(failed), None) = (standing.failing_since, failed, standing.disabled) {
+        match standing.failing_told {
+            Some(told) if failed >= rules.disables(since, told) => {
+                standing.disabled = Some(Disabled::Failing);
+            }
+            None if failed >= since.after(rules.disable_after / TOLD_AFTER) => {
+                standing.failing_told = Some(now);
+                news.push(News::Failing { since, disables: rules.disables(since, now) });
+            }
+            _ => {}
         }
     }
     if let Some(why) = standing.disabled.filter(|_| !was_disabled) {
@@ -93,19 +120,19 @@ pub fn pace_of(standing: &Standing) -> Pace {
 /// What an attempt says of the receiver. A status that speaks of the one request, such as 422, says
 /// that it is alive; one that speaks of the whole URL, such as 404, does not.
 fn sign(outcome: &Attempt) -> Sign {
-    let asked = match outcome.next {
-        Next::Retry { wait_ms, asked: true, .. } => Some(Duration::from_millis(wait_ms)),
-        _ => None,
-    };
+    // To be asked again at once is to ask for nothing.
+    let asked = outcome.asked.filter(|asked| !asked.is_zero());
+    let down = asked.map_or(Sign::Down, Sign::Away);
     match outcome.trouble.as_ref().map(Trouble::itself) {
         None => Sign::Well,
         Some(Trouble::Product { refusal, .. }) => match refusal {
             Refusal::Throttled => Sign::Throttled(asked),
             Refusal::Refused => Sign::Alive,
-            Refusal::Busy | Refusal::Gone | Refusal::Unreadable => Sign::Down,
+            Refusal::Busy => down,
+            Refusal::Gone | Refusal::Unreadable => Sign::Down,
         },
         Some(Trouble::Status { status: 429 }) => Sign::Throttled(asked),
-        Some(Trouble::Status { status: 503 }) if asked.is_some() => Sign::Throttled(asked),
+        Some(Trouble::Status { status: 503 }) => down,
         Some(Trouble::Status { status: 401 | 403 | 404 | 405 | 407 | 408 | 410 }) => Sign::Down,
         Some(Trouble::Status { status: 400..=499 }) => Sign::Alive,
         Some(_) => Sign::Down,
@@ -120,6 +147,7 @@ mod tests {
     const RULES: Rules = Rules {
         limits: Limits { concurrency: 8, rate: None },
         disable_after: Duration::from_secs(100),
+        wait_max: Duration::from_secs(1),
     };
 
     fn tried(
@@ -140,6 +168,7 @@ mod tests {
             trouble,
             answer: Vec::new(),
             next,
+            asked: None,
             disable,
             reply: None,
         }
@@ -187,6 +216,38 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_told_late_of_failures_has_their_time_all_the_same() {
+        let attempts: Vec<_> = [10, 200, 289, 290].map(|at| (at, failed(at))).into();
+        let since = UnixMs(10_000);
+        assert_eq!(
+            told(&attempts).1,
+            [
+                (200, News::Failing { since, disables: UnixMs(290_000) }),
+                (290, News::Disabled { why: Disabled::Failing, since: Some(since) }),
+            ]
+        );
+    }
+
+    #[test]
+    fn time_in_which_nobody_tried_is_no_failure() {
+        let (standing, _) = told(&[(10, failed(10)), (30, failed(30))]);
+        assert!(standing.failing_told.is_some());
+        // A turn that records nothing, or only a success, long afterwards.
+        let later = UnixMs(1_000_000);
+        for outcomes in [vec![], vec![delivered(1_000)]] {
+            let (after, _, news) = after(standing.clone(), &outcomes, RULES, later, 0.0);
+            assert_eq!((after.disabled, news), (None, vec![]));
+        }
+        // The next failure is another one, where it is days later.
+        let days = 10 + 2 * 24 * 60 * 60;
+        let (standing, told) =
+            told(&[(10, failed(10)), (30, failed(30)), (days + 21, failed(days + 21))]);
+        assert_eq!((standing.failing_since, told.len()), (Some(UnixMs((days + 21) * 1000)), 1));
+        let rules = Rules { wait_max: Duration::from_hours(48), ..RULES };
+        assert_eq!(rules.apart_max(), Duration::from_hours(96));
+    }
+
+    #[test]
     fn one_success_among_them_begins_the_time_anew() {
         let attempt = |at| if at == 100 { delivered(at) } else { failed(at) };
         let attempts: Vec<_> = (10..190).map(|at| (at, attempt(at))).collect();
@@ -220,30 +281,38 @@ mod tests {
 
     #[test]
     fn attempts_say_how_the_receiver_does() {
-        let asked = Next::Retry { at: UnixMs(0), wait_ms: 7_000, asked: true };
         let status = |status| Some(Trouble::Status { status });
         let seven = Some(Duration::from_secs(7));
         let product = |refusal| {
             let (product, code) = ("wecom".to_owned(), String::new());
             Some(Trouble::Product { product, code, message: String::new(), refusal })
         };
-        for (trouble, next, expected) in [
-            (None, Next::Delivered, Sign::Well),
-            (status(400), again(), Sign::Alive),
-            (status(422), asked.clone(), Sign::Alive),
-            (status(404), again(), Sign::Down),
-            (status(500), asked.clone(), Sign::Down),
-            (status(503), again(), Sign::Down),
-            (status(503), asked.clone(), Sign::Throttled(seven)),
-            (status(429), asked, Sign::Throttled(seven)),
-            (status(429), again(), Sign::Throttled(None)),
-            (Some(Trouble::Connect { detail: String::new() }), again(), Sign::Down),
-            (product(Refusal::Throttled), again(), Sign::Throttled(None)),
-            (product(Refusal::Refused), Next::Failed { why: GivenUp::Aborted }, Sign::Alive),
-            (product(Refusal::Busy), again(), Sign::Down),
-            (product(Refusal::Unreadable), again(), Sign::Down),
+        let away = Sign::Away(Duration::from_secs(7));
+        for (trouble, asked, expected) in [
+            (None, None, Sign::Well),
+            (status(400), None, Sign::Alive),
+            (status(422), seven, Sign::Alive),
+            (status(404), None, Sign::Down),
+            (status(500), seven, Sign::Down),
+            (status(503), None, Sign::Down),
+            (status(503), seven, away),
+            (status(503), Some(Duration::ZERO), Sign::Down),
+            (status(429), seven, Sign::Throttled(seven)),
+            (status(429), Some(Duration::ZERO), Sign::Throttled(None)),
+            (status(429), None, Sign::Throttled(None)),
+            (Some(Trouble::Connect { detail: String::new() }), None, Sign::Down),
+            (product(Refusal::Throttled), None, Sign::Throttled(None)),
+            (product(Refusal::Throttled), seven, Sign::Throttled(seven)),
+            (product(Refusal::Refused), None, Sign::Alive),
+            (product(Refusal::Busy), None, Sign::Down),
+            (product(Refusal::Busy), seven, away),
+            (product(Refusal::Unreadable), None, Sign::Down),
         ] {
-            assert_eq!(sign(&tried(1, trouble.clone(), next, None)), expected, "{trouble:?}");
+            // Whatever becomes of the delivery: its own wait can be longer than what is asked for.
+            for next in [again(), Next::Failed { why: GivenUp::TooOld { give_up_ms: 1 } }] {
+                let tried = Attempt { asked, ..tried(1, trouble.clone(), next, None) };
+                assert_eq!(sign(&tried), expected, "{trouble:?} {asked:?}");
+            }
         }
     }
 }

@@ -184,7 +184,8 @@ impl Worker {
     fn rules(&self) -> Rules {
         let config = self.sender.config();
         let limits = Limits { concurrency: config.concurrency, rate: config.rate_limit };
-        Rules { limits, disable_after: config.disable_after }
+        let wait_max = config.retry.iter().max().copied().unwrap_or_default();
+        Rules { limits, disable_after: config.disable_after, wait_max }
     }
 
     /// Begins a turn: what ended goes to the store, and what is due by `due`, or by now, comes back.

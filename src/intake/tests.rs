@@ -375,6 +375,7 @@ fn tried(claim: Claim, started: UnixMs, next: Next) -> Attempt {
         trouble: None,
         answer: Vec::new(),
         next,
+        asked: None,
         disable: None,
         reply: None,
     }

@@ -32,6 +32,8 @@ pub struct Attempt {
     pub answer: Vec<u8>,
     /// What happens next, and why.
     pub next: Next,
+    /// How long the receiver asks to be left alone, if it does.
+    pub asked: Option<Duration>,
     /// Why its subscriber is to take no more deliveries, if the answer says so.
     pub disable: Option<Disabled>,
     /// The text that the receiver wants sent to whoever wrote the reply.

@@ -58,8 +58,8 @@ pub struct Standing {
     pub disabled: Option<Disabled>,
     /// When the first attempt failed after the last that did not.
     pub failing_since: Option<UnixMs>,
-    /// Whether it was told that it fails.
-    pub failing_told: bool,
+    /// When the others were told that it fails.
+    pub failing_told: Option<UnixMs>,
     /// When it took deliveries again after it had taken none: their time counts from there.
     pub resumed: UnixMs,
     /// Its pace, in the form in which whoever decides keeps it.

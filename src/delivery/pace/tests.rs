@@ -67,6 +67,31 @@ fn after_an_outage_it_starts_slowly() {
 }
 
 #[test]
+fn one_that_fails_and_says_for_how_long_is_left_alone_and_is_down_all_the_same() {
+    let mut pace = Pace::default();
+    let away = Sign::Away(Duration::from_secs(70));
+    learn(&mut pace, away, 1_000);
+    assert_eq!((allowed(&pace, 70_999), allowed(&pace, 71_000)), (0, 1));
+    assert!(!pace.is_outage());
+    learn(&mut pace, away, 71_000);
+    assert!(pace.is_outage(), "nothing but failures for more than a minute");
+    learn(&mut pace, Sign::Throttled(None), 150_000);
+    assert!(!pace.is_outage());
+}
+
+#[test]
+fn the_last_attempt_that_failed_is_remembered_until_one_goes_well() {
+    let mut pace = Pace::default();
+    assert_eq!(pace.failed(), None);
+    for (sign, at) in [(Sign::Down, 5), (Sign::Alive, 7), (Sign::Throttled(None), 6)] {
+        learn(&mut pace, sign, at);
+    }
+    assert_eq!(pace.failed(), Some(UnixMs(7)));
+    learn(&mut pace, Sign::Well, 8);
+    assert_eq!(pace.failed(), None);
+}
+
+#[test]
 fn throttling_is_heeded_as_long_as_it_asks() {
     let mut pace = Pace::default();
     learn(&mut pace, Sign::Throttled(Some(Duration::from_secs(90))), 1);

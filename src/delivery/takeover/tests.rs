@@ -18,6 +18,7 @@ const TEN: i64 = 1_795_312_800_000;
 const RULES: Rules = Rules {
     limits: Limits { concurrency: 8, rate: None },
     disable_after: Duration::from_hours(5 * 24),
+    wait_max: Duration::from_hours(24),
 };
 
 /// Two subscribers, in a time that a test sets.
@@ -113,6 +114,7 @@ impl World {
                 trouble: fails.then(|| Trouble::Connect { detail: String::new() }),
                 answer: Vec::new(),
                 next: if fails { retry } else { Next::Delivered },
+                asked: None,
                 disable: None,
                 reply: None,
             }

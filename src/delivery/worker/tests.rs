@@ -95,6 +95,7 @@ fn outcome(claim: &Claim, now: UnixMs, is_taken: bool) -> Attempt {
         trouble: (!is_taken).then_some(busy),
         answer: Vec::new(),
         next: if is_taken { Next::Delivered } else { again },
+        asked: None,
         disable: None,
         reply: None,
     }
@@ -106,7 +107,7 @@ async fn a_burst_arrives_complete_and_in_order_without_once_breaking_the_limit()
     let store = burst(&folder.path().join("replyd.db")).await;
     let shape = Shape { target: WECOM, language: Language::Zh, own: None, is_of_one: false };
     let limits = Limits { concurrency: 1, rate: WECOM.facts.rate };
-    let rules = Rules { limits, disable_after: Duration::from_hours(24) };
+    let rules = Rules { limits, disable_after: Duration::from_hours(24), wait_max: Duration::ZERO };
     let (mut robot, mut now) = (Robot::default(), UnixMs(TEN + 600_000));
     let began = now;
     let (mut outcomes, mut returned) = (Vec::new(), Vec::new());

@@ -49,6 +49,7 @@ impl Life {
             trouble: None,
             answer: Vec::new(),
             next,
+            asked: None,
             disable: None,
             reply: None,
         };

@@ -48,7 +48,7 @@ pub(crate) fn standing(connection: &Connection, subscriber: &str) -> Result<Stan
         Ok(Standing {
             disabled: why.map(|why| named(0, &why, Disabled::parse)).transpose()?,
             failing_since: row.get::<_, Option<i64>>(1)?.map(UnixMs),
-            failing_told: row.get(2)?,
+            failing_told: row.get::<_, i64>(2).map(|told| (told != 0).then_some(UnixMs(told)))?,
             resumed: UnixMs(row.get(3)?),
             pace: row.get(4)?,
         })
@@ -71,7 +71,8 @@ fn put_standing(
             subscriber,
             standing.disabled.map(Disabled::as_str),
             standing.failing_since.map(|since| since.0),
-            standing.failing_told,
+            // 0 is no time.
+            standing.failing_told.map_or(0, |told| told.0),
             standing.resumed.0,
             standing.pace,
             now.0,

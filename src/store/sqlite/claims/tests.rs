@@ -51,6 +51,11 @@ impl Backlog {
     }
 
     fn claim_in(&self, line: Line, lanes: Lanes) -> Vec<Claim> {
+        self.claim_since(UnixMs(0), line, lanes)
+    }
+
+    /// Claims for a subscriber that takes deliveries again since then.
+    fn claim_since(&self, resumed: UnixMs, line: Line, lanes: Lanes) -> Vec<Claim> {
         let turn = Turn {
             subscriber: "crm".to_owned(),
             outcomes: Vec::new(),
@@ -60,7 +65,7 @@ impl Backlog {
             lease_end: UnixMs(self.now + LEASE_MS),
             line,
         };
-        claim(&self.connection, &turn, UnixMs(0), lanes).unwrap()
+        claim(&self.connection, &turn, resumed, lanes).unwrap()
     }
 
     fn ids(&self, limit: usize) -> Vec<i64> {
@@ -84,6 +89,7 @@ impl Backlog {
             trouble,
             answer: Vec::new(),
             next,
+            asked: None,
             disable: None,
             reply: None,
         };
@@ -114,6 +120,29 @@ fn one_persons_go_by_time_one_at_a_time_and_others_beside_them() {
     assert!(backlog.ids(9).is_empty());
     backlog.tried(&second[0], Next::Failed { why: GivenUp::Aborted });
     assert_eq!(backlog.ids(9), [5]);
+}
+
+#[test]
+fn a_deliverys_time_counts_from_the_last_of_made_released_and_resumed() {
+    let all = Lanes { new: 9, replays: 0 };
+    let (made, later, last) = (UnixMs(MADE), UnixMs(MADE + 5_000), UnixMs(MADE + 9_000));
+    for (released, resumed, counts_from) in [
+        (None, UnixMs(0), made),
+        (None, later, later),
+        (Some(last), later, last),
+        (Some(later), last, last),
+    ] {
+        let backlog = Backlog::of(&[(1, "a", 30)]);
+        let sql = "UPDATE delivery SET released_ms = ?1";
+        backlog.connection.execute(sql, [released.map(|released| released.0)]).unwrap();
+        let claims = backlog.claim_since(resumed, Line::OneByOne, all);
+        assert_eq!(claims[0].created, counts_from, "{released:?} {resumed:?}");
+        // Also where it goes out in the place of another of its person.
+        backlog.tried(&claims[0], Next::Retry { at: UnixMs(0), wait_ms: 0, asked: false });
+        backlog.put(2, Some("a"), 31, NEW);
+        let again = backlog.claim_since(resumed, Line::OneByOne, all);
+        assert_eq!((again[0].delivery, again[0].created), (1, counts_from));
+    }
 }
 
 #[test]

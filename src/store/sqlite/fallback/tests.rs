@@ -122,6 +122,7 @@ fn tried(connection: &Connection, claim: &Claim, trouble: Option<Trouble>) {
         trouble,
         answer: Vec::new(),
         next,
+        asked: None,
         disable: None,
         reply: None,
     };
