@@ -12,6 +12,7 @@ use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, ReadId};
 use crate::store::slot::Slot;
+use crate::store::sqlite::subscribers;
 use crate::time::UnixMs;
 use crate::time::millis;
 
@@ -185,7 +186,7 @@ pub(crate) fn anchor_slot(
 }
 
 /// Writes the configured subscribers over those that were. One that is gone is absent: its
-/// deliveries stay. Where one is back that took none, their time counts from now.
+/// deliveries stay. One that is back, and took none, takes them again from now on.
 pub(crate) fn put_subscribers(
     connection: &Connection,
     subscribers: &[SubscriberSpec],
@@ -193,13 +194,18 @@ pub(crate) fn put_subscribers(
 ) -> Result<(), StoreError> {
     for subscriber in subscribers {
         let route = serde_json::to_string(&subscriber.route).map_err(conversion)?;
+        let was_away = connection
+            .prepare_cached("SELECT 1 FROM subscriber WHERE name = ?1 AND (absent OR NOT enabled)")?
+            .exists([&subscriber.name])?;
         connection.prepare_cached(
             "INSERT INTO subscriber (name, route, enabled) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET route = excluded.route, enabled = excluded.enabled, absent = 0,
-                 resumed_ms = iif(excluded.enabled AND (absent OR NOT enabled), ?4, resumed_ms),
                  removed_ms = NULL",
         )?
-        .execute(params![subscriber.name, route, subscriber.enabled, now.0])?;
+        .execute(params![subscriber.name, route, subscriber.enabled])?;
+        if was_away && subscriber.enabled {
+            subscribers::resume(connection, &subscriber.name, now)?;
+        }
     }
     let names: Vec<&str> = subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
     let names = serde_json::to_string(&names).map_err(conversion)?;

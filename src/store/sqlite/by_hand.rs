@@ -128,7 +128,10 @@ pub(crate) fn act(
                  due_ms = min(?2, coalesce(replied_at * 1000, ?2))
              WHERE id = ?1 AND state = 'held'"],
         Act::Retry => &[
-            "UPDATE delivery SET due_ms = min(due_ms, ?2) WHERE id = ?1 AND state = 'waiting'",
+            // One that is about to go needs no help, and stays what it is.
+            "UPDATE delivery SET released_ms = iif(due_ms > ?2, ?2, released_ms),
+                 trigger = iif(due_ms > ?2 AND trigger = 'auto', 'retry', trigger), due_ms = min(due_ms, ?2)
+             WHERE id = ?1 AND state = 'waiting'",
             "UPDATE delivery SET state = 'waiting', trigger = 'retry', released_ms = ?2,
                  due_ms = min(?2, coalesce(replied_at * 1000, ?2)), failing_since_ms = NULL, lane = 0
              WHERE id = ?1 AND state IN ('failed', 'cancelled')",

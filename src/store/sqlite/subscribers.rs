@@ -7,6 +7,7 @@ use crate::store::by_hand::AttemptRow;
 use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::store::sqlite::by_hand::{ATTEMPT_COLUMNS, attempt_row};
+use crate::store::sqlite::claims::ready;
 use crate::store::sqlite::reads::named;
 use crate::store::subscribers::{Backlog, Removed, Renamed, SubscriberRow, TestOf};
 use crate::time::UnixMs;
@@ -110,8 +111,7 @@ pub(crate) fn last_attempts(
     Ok(attempts)
 }
 
-/// Lets a subscriber take deliveries again: nothing counts against it, and the time of what waits
-/// counts from now.
+/// Lets a subscriber take deliveries again: nothing counts against it.
 pub(crate) fn enable(
     connection: &Connection,
     subscriber: &str,
@@ -119,11 +119,32 @@ pub(crate) fn enable(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE subscriber SET disabled_ms = NULL, disabled_why = NULL, failing_since_ms = NULL,
-                 failing_told = 0, pace = NULL, resumed_ms = ?2
-             WHERE name = ?1",
+            "UPDATE subscriber SET disabled_ms = NULL, disabled_why = NULL, pace = NULL WHERE name = ?1",
+        )?
+        .execute([subscriber])?;
+    resume(connection, subscriber, now)
+}
+
+/// What holds for a subscriber that takes deliveries again after it took none: the time of what waits
+/// counts from now, failures of before count no more, and what failed or waited behind it is due, so
+/// that each person's goes out in order.
+pub(super) fn resume(
+    connection: &Connection,
+    subscriber: &str,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE subscriber SET failing_since_ms = NULL, failing_told = 0, resumed_ms = ?2 WHERE name = ?1",
         )?
         .execute(params![subscriber, now.0])?;
+    connection
+        .prepare_cached(concat!(
+            "UPDATE delivery INDEXED BY delivery_line SET failing_since_ms = NULL, due_ms = ",
+            ready!(),
+            " WHERE subscriber = ?1 AND in_line = 1 AND state = 'waiting'"
+        ))?
+        .execute([subscriber])?;
     Ok(())
 }
 

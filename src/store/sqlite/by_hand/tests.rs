@@ -55,7 +55,7 @@ fn a_retry_counts_from_now_and_its_attempts_go_on() {
     let waiting = || "waiting".to_owned();
     let retried = (waiting(), "retry".to_owned(), 100, Some(100), None);
     assert_eq!(columns(&connection, failed), retried);
-    let hurried = (waiting(), "auto".to_owned(), 100, None, Some(8));
+    let hurried = (waiting(), "retry".to_owned(), 100, Some(100), Some(8));
     assert_eq!(columns(&connection, late), hurried);
     let untouched = (waiting(), "auto".to_owned(), 7, None, None);
     assert_eq!(columns(&connection, soon), untouched);

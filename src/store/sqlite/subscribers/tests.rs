@@ -1,5 +1,7 @@
 use super::*;
-use crate::store::delivery::DeliveryState;
+use crate::route::Route;
+use crate::store::delivery::{DeliveryState, SubscriberSpec};
+use crate::store::sqlite::accounts::put_subscribers;
 use crate::store::sqlite::search::tests::{Put, put, store};
 
 const NOW: UnixMs = UnixMs(5_000);
@@ -68,6 +70,52 @@ fn enabling_forgets_what_counted_against_it_and_disabling_keeps_the_first_reason
         "subscriber WHERE failing_told = 0 AND pace IS NULL AND resumed_ms = 5000 AND name = 'crm'";
     assert_eq!(count(&connection, cleared), 1);
     assert_eq!(count(&connection, "subscriber WHERE disabled_why = 'gone' AND name = 'erp'"), 1);
+}
+
+#[test]
+fn whoever_takes_deliveries_again_gets_what_failed_and_what_is_behind_it_in_order() {
+    for is_back in [
+        |connection: &Connection| enable(connection, "crm", NOW).unwrap(),
+        |connection: &Connection| {
+            let spec = |enabled| SubscriberSpec {
+                name: "crm".to_owned(),
+                route: Route::default(),
+                enabled,
+            };
+            for enabled in [false, true] {
+                put_subscribers(connection, &[spec(enabled)], NOW).unwrap();
+            }
+        },
+    ] {
+        let connection = store(&["crm"]);
+        let [failed, behind, soon] =
+            [1, 2, 3].map(|created| put(&connection, of("crm", DeliveryState::Waiting, created)));
+        let other = put(&connection, of("crm", DeliveryState::Held, 4));
+        connection
+            .execute(
+                "UPDATE delivery SET due_ms = 9000000, in_line = 1,
+                     failing_since_ms = iif(id = ?1, 2000, NULL) WHERE id IN (?1, ?2)",
+                [failed, behind],
+            )
+            .unwrap();
+        connection
+            .execute_batch("UPDATE subscriber SET failing_since_ms = 2000, failing_told = 2001")
+            .unwrap();
+        is_back(&connection);
+        let due = |id: i64| -> (i64, Option<i64>) {
+            let sql = "SELECT due_ms, failing_since_ms FROM delivery WHERE id = ?1";
+            connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        let all = [failed, behind, soon, other].map(due);
+        assert!(all.iter().all(|(due, failing)| *due <= NOW.0 && failing.is_none()), "{all:?}");
+        assert!(all.is_sorted(), "{all:?}");
+        let row = rows(&connection).unwrap().remove(0);
+        assert_eq!(row.failing_since, None);
+        assert_eq!(
+            count(&connection, "subscriber WHERE failing_told = 0 AND resumed_ms = 5000"),
+            1
+        );
+    }
 }
 
 /// Hands everything on; how much that was.
