@@ -18,18 +18,13 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
                 "{address} is an inside address; `allow_private = true` on the subscriber permits it"
             ),
         ),
-        Trouble::Resolve { detail } => both(
-            format!("域名解析失败：{detail}"),
-            format!("the name cannot be resolved: {detail}"),
-        ),
-        Trouble::Connect { detail } => {
-            both(format!("无法连接：{detail}"), format!("cannot connect: {detail}"))
+        Trouble::Resolve { detail } => {
+            because(["域名解析失败", "the name cannot be resolved"], detail, language)
         }
-        Trouble::Tls { detail } => {
-            both(format!("TLS 握手失败：{detail}"), format!("cannot encrypt: {detail}"))
-        }
+        Trouble::Connect { detail } => because(["无法连接", "cannot connect"], detail, language),
+        Trouble::Tls { detail } => because(["TLS 握手失败", "cannot encrypt"], detail, language),
         Trouble::Proxy { detail } => {
-            both(format!("代理不通：{detail}"), format!("the proxy does not connect: {detail}"))
+            because(["代理不通", "the proxy does not connect"], detail, language)
         }
         Trouble::Timeout { phase, within_ms } => {
             let within = format_duration(Duration::from_millis(*within_ms));
@@ -39,7 +34,7 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
             )
         }
         Trouble::Broken { detail } => {
-            both(format!("收到应答之前连接断开：{detail}"), format!("the request failed: {detail}"))
+            because(["收到应答之前连接断开", "the request failed"], detail, language)
         }
         Trouble::Status { status } => status_in_words(*status, language),
         Trouble::Product { product, code, message, refusal } => {
@@ -53,6 +48,48 @@ pub fn trouble(trouble: &Trouble, language: Language) -> String {
             )
         }
         Trouble::Told { words } => words.clone(),
+    }
+}
+
+/// What the system or a library says where something common is wrong, in small letters, and that in
+/// plain words.
+const COMMON: [(&str, [&str; 2]); 17] = [
+    ("connection refused", ["对方的这个端口没有程序在监听", "nothing listens there"]),
+    ("no route to host", ["到不了对方的网络", "there is no way to its network"]),
+    ("network is unreachable", ["到不了对方的网络", "there is no way to its network"]),
+    ("connection reset", ["对方断开了连接", "the other side broke off"]),
+    ("broken pipe", ["对方断开了连接", "the other side broke off"]),
+    ("closed before message completed", ["对方断开了连接", "the other side broke off"]),
+    ("timed out", ["对方没有回应", "the other side does not answer"]),
+    ("name or service not known", ["没有这个域名", "there is no such name"]),
+    ("no address associated", ["这个域名没有地址", "the name has no address"]),
+    (
+        "temporary failure in name resolution",
+        ["域名服务器暂时没有回应", "the name servers do not answer just now"],
+    ),
+    ("invalidcontenttype", ["对方在这个端口上说的不是 TLS", "the other side speaks no TLS there"]),
+    ("certificate expired", ["对方的证书已过期", "its certificate has expired"]),
+    ("not valid yet", ["对方的证书尚未生效", "its certificate is not valid yet"]),
+    ("not valid for name", ["对方的证书不是给这个域名的", "its certificate is for another name"]),
+    (
+        "unknownissuer",
+        ["对方的证书不是公认机构签发的", "its certificate is of no authority that is known here"],
+    ),
+    ("causedasendentity", ["对方用了自签名证书", "its certificate is signed by nobody but itself"]),
+    (
+        "handshake failure",
+        ["双方没有共同的 TLS 版本或算法", "the two sides share no way to encrypt"],
+    ),
+];
+
+/// What failed, why in plain words where that is known, and what was said of it.
+fn because(what: [&str; 2], detail: &str, language: Language) -> String {
+    let [zh, en] = what;
+    let said = detail.to_ascii_lowercase();
+    match COMMON.iter().find(|(sign, _)| said.contains(sign)) {
+        Some((_, [why_zh, why_en])) => language
+            .pick(format!("{zh}：{why_zh}（{detail}）"), format!("{en}: {why_en} ({detail})")),
+        None => language.pick(format!("{zh}：{detail}"), format!("{en}: {detail}")),
     }
 }
 
@@ -148,7 +185,8 @@ fn status_in_words(status: u16, language: Language) -> String {
         413 => ("接收方认为事件太大", "the receiver finds the event too large"),
         429 => ("接收方要求减少请求", "the receiver wants fewer requests"),
         400..=499 => ("接收方不接受", "the receiver did not accept it"),
-        502..=504 => {
+        503 => ("接收方暂时无法接收", "the receiver cannot take it just now"),
+        502 | 504 => {
             ("接收方的网关连不上其后端", "the receiver's server is not reached by its own front")
         }
         _ => ("接收方出错", "the receiver failed"),
@@ -218,5 +256,60 @@ pub fn disabled(why: Disabled, language: Language) -> &'static str {
             "its receiver asked for it (webhook-delivery: disable)",
         ),
         Disabled::Failing => language.pick("连续多日全部失败", "for days every attempt has failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_common_is_said_in_plain_words_with_what_was_said_behind() {
+        let refused = "Connection refused (os error 111)".to_owned();
+        let expired = "invalid peer certificate: certificate expired: verification time 5";
+        let no_tls = "received corrupt message of type InvalidContentType";
+        for (what, zh, en) in [
+            (
+                Trouble::Connect { detail: refused.clone() },
+                format!("无法连接：对方的这个端口没有程序在监听（{refused}）"),
+                format!("cannot connect: nothing listens there ({refused})"),
+            ),
+            (
+                Trouble::Tls { detail: expired.to_owned() },
+                format!("TLS 握手失败：对方的证书已过期（{expired}）"),
+                format!("cannot encrypt: its certificate has expired ({expired})"),
+            ),
+            (
+                Trouble::Tls { detail: no_tls.to_owned() },
+                format!("TLS 握手失败：对方在这个端口上说的不是 TLS（{no_tls}）"),
+                format!("cannot encrypt: the other side speaks no TLS there ({no_tls})"),
+            ),
+            (
+                Trouble::Broken { detail: "something rare".to_owned() },
+                "收到应答之前连接断开：something rare".to_owned(),
+                "the request failed: something rare".to_owned(),
+            ),
+        ] {
+            assert_eq!(trouble(&what, Language::Zh), zh);
+            assert_eq!(trouble(&what, Language::En), en);
+        }
+    }
+
+    #[test]
+    fn what_libraries_say_of_certificates_is_known() {
+        use rustls::CertificateError as Certificate;
+        let time = rustls::pki_types::UnixTime::since_unix_epoch(Duration::ZERO);
+        let expected = "a.example".try_into().unwrap();
+        for error in [
+            Certificate::ExpiredContext { time, not_after: time },
+            Certificate::NotValidYetContext { time, not_before: time },
+            Certificate::NotValidForNameContext { expected, presented: Vec::new() },
+            Certificate::UnknownIssuer,
+        ] {
+            let said = rustls::Error::InvalidCertificate(error).to_string().to_ascii_lowercase();
+            assert!(COMMON.iter().any(|(sign, _)| said.contains(sign)), "{said}");
+        }
+        let refused = std::io::Error::from_raw_os_error(111).to_string().to_ascii_lowercase();
+        assert!(refused.contains(COMMON[0].0), "{refused}");
     }
 }

@@ -13,7 +13,7 @@ use crate::delivery::retry::{self, Failure, Rules};
 use crate::delivery::target::redaction::Redaction;
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
-    Answer, Answered, Bringing, Flow, Move, Recipient, Verdict, Wish, webhook,
+    Answer, Answered, Bringing, Flow, Move, Recipient, Verdict, Wish, answer, webhook,
 };
 use crate::language::Language;
 use crate::metrics::{CountedAttempt, Metrics};
@@ -195,6 +195,10 @@ impl Sender {
             let (step, request) = match flow(&bringing) {
                 Move::Ask(step, request) => (step, request),
                 Move::End(verdict) => {
+                    let verdict = answered.last().map_or(verdict.clone(), |answered| {
+                        let webhook_delivery = last.webhook_delivery.as_deref();
+                        answer::heeding(verdict, answered.as_answer(webhook_delivery))
+                    });
                     match verdict.trouble {
                         None if message.is_reply() => last.answer.clear(),
                         _ => last.answer.truncate(ANSWER_BYTES_MAX),

@@ -23,6 +23,16 @@ fn home(gateway: &Simulator, crm: &Receiver, further: &str) -> Home {
     Home::with(&(text + &subscriber("crm", &crm.url, &format!("allow_private = true\n{further}"))))
 }
 
+/// The same, with waits that no test lives through.
+fn patient_home(gateway: &Simulator, crm: &Receiver, further: &str) -> Home {
+    let home = home(gateway, crm, further);
+    let text = std::fs::read_to_string(home.path("config.toml")).unwrap();
+    let patient = text.replace("retry = [\"50ms\"]", "retry = [\"1h\"]");
+    assert_ne!(patient, text);
+    home.write("config.toml", &patient);
+    home
+}
+
 /// So many replies, a second apart, by as many people.
 fn arrive(gateway: &Simulator, people: u64, replies: u64) {
     let begin = now().unix_ms().before(Duration::from_secs(replies));
@@ -210,20 +220,56 @@ async fn an_outage_is_sounded_out_by_few_requests_and_ends_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_throttled_waits_as_a_whole() {
+    // Also where the delivery's own wait is far longer than what is asked for.
+    for (status, patient, delivered) in [(429, false, 20), (429, true, 19), (503, true, 19)] {
+        let (gateway, crm) = (a_gateway().await, Receiver::start().await);
+        crm.answer_next(&[status]);
+        crm.ask_to_wait("2");
+        let home = if patient { patient_home } else { home };
+        let home = home(&gateway, &crm, "concurrency = 1");
+        arrive(&gateway, 1_000, 20);
+        let service = home.serve();
+        let done = "delivery WHERE state = 'delivered'";
+        until("all", || count_or_none(&home, done) == delivered).await;
+        assert_eq!(service.stop(), Some(0));
+        let pause: i64 = query(
+            &home,
+            &format!(
+                "SELECT min(started_ms) - (SELECT max(started_ms + duration_ms) FROM attempt WHERE http_status = {status})
+                 FROM attempt WHERE http_status != {status}"
+            ),
+        );
+        assert!(pause >= 1_990, "{status}: another one went out after {pause} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_goes_first_when_its_subscriber_is_enabled_again() {
     let (gateway, crm) = (a_gateway().await, Receiver::start().await);
-    crm.answer_next(&[429]);
-    crm.ask_to_wait("2");
-    let home = home(&gateway, &crm, "concurrency = 1");
-    arrive(&gateway, 1_000, 20);
-    let service = home.serve();
-    until("all", || count_or_none(&home, "delivery WHERE state = 'delivered'") == 20).await;
-    assert_eq!(service.stop(), Some(0));
-    let pause: i64 = query(
-        &home,
-        "SELECT min(started_ms) - (SELECT max(started_ms + duration_ms) FROM attempt WHERE http_status = 429)
-         FROM attempt WHERE http_status != 429",
-    );
-    assert!(pause >= 1_990, "another one went out after {pause} ms");
+    crm.answer_next(&[500]);
+    let home = patient_home(&gateway, &crm, "");
+    arrive(&gateway, 1, 1);
+    ends(&home, &["run", "--once"], 1);
+    ends(&home, &["subscribers", "disable", "crm"], 0);
+    gateway.arrive(UID, reply("13900000000", "1"));
+    ends(&home, &["run", "--once"], 0);
+    assert_eq!(contents(&crm), [0]);
+    ends(&home, &["subscribers", "enable", "crm"], 0);
+    ends(&home, &["run", "--once"], 0);
+    assert_eq!(contents(&crm), [0, 0, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_in_which_nothing_was_tried_disables_nobody() {
+    let (gateway, crm) = (a_gateway().await, Receiver::start().await);
+    crm.answer_next(&[500]);
+    let home = home(&gateway, &crm, "disable_after = \"50ms\"");
+    arrive(&gateway, 1, 1);
+    ends(&home, &["run", "--once"], 1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    ends(&home, &["run", "--once"], 0);
+    assert_eq!(contents(&crm), [0, 0]);
+    assert_eq!(query::<String>(&home, "SELECT coalesce(disabled_why, 'on') FROM subscriber"), "on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

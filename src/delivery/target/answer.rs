@@ -116,6 +116,22 @@ pub fn by_status(answer: Answer<'_>) -> Verdict {
     Verdict { trouble: Some(Trouble::Status { status: answer.status }), wish }
 }
 
+/// The same, with what the answer's headers ask for: `webhook-delivery` before all else, and
+/// `Retry-After` on any failure for which nothing else is wanted.
+#[must_use]
+pub fn heeding(verdict: Verdict, answer: Answer<'_>) -> Verdict {
+    let asks = answer.webhook_delivery.map(str::trim_ascii).unwrap_or_default();
+    let wish = match (&verdict.trouble, verdict.wish) {
+        _ if asks.eq_ignore_ascii_case("disable") => Wish::Disable(Disabled::Asked),
+        (Some(_), Wish::None | Wish::Wait(_)) if asks.eq_ignore_ascii_case("abort-message") => {
+            Wish::Abort
+        }
+        (Some(_), Wish::None) => answer.retry_after.map_or(Wish::None, Wish::Wait),
+        (_, wish) => wish,
+    };
+    Verdict { wish, ..verdict }
+}
+
 /// The body, where it is a JSON object.
 #[must_use]
 pub fn object(answer: Answer<'_>) -> Option<Value> {

@@ -100,6 +100,15 @@ pub struct Answered {
     pub body: Vec<u8>,
 }
 
+impl Answered {
+    /// The same to be judged, with its `webhook-delivery` header.
+    #[must_use]
+    pub fn as_answer<'a>(&'a self, webhook_delivery: Option<&'a str>) -> Answer<'a> {
+        let Self { status, retry_after, body, .. } = self;
+        Answer { status: *status, retry_after: *retry_after, webhook_delivery, body }
+    }
+}
+
 /// What a flow decides.
 pub enum Move {
     /// This is asked next.
@@ -227,10 +236,11 @@ impl Target {
     /// What an answer means to a subscriber.
     #[must_use]
     pub fn meaning(&self, product: &ProductConfig, answer: Answer<'_>) -> Verdict {
-        match self.definition(product) {
+        let verdict = match self.definition(product) {
             Some(definition) => template::judge(definition, self.facts.word, answer),
             None => (self.judge)(answer),
-        }
+        };
+        answer::heeding(verdict, answer)
     }
 
     /// Its name.

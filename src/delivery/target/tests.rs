@@ -85,10 +85,10 @@ pub(super) fn judged(target: &Target, status: u16, body: &str, expected: Expecte
             let wait = wait.or(retry_after).map_or(Wish::None, Wish::Wait);
             (code, Refusal::Throttled, wait)
         }
-        Expected::Busy(code) => (code, Refusal::Busy, Wish::None),
+        Expected::Busy(code) => (code, Refusal::Busy, Wish::Wait(Duration::from_secs(7))),
         Expected::Refused(code) => (code, Refusal::Refused, Wish::Abort),
         Expected::Gone(code) => (code, Refusal::Gone, Wish::Disable(Disabled::Gone)),
-        Expected::Unreadable => ("", Refusal::Unreadable, Wish::None),
+        Expected::Unreadable => ("", Refusal::Unreadable, Wish::Wait(Duration::from_secs(7))),
     };
     let Some(Trouble::Product { product, code: found, refusal: how, .. }) = &verdict.trouble else {
         panic!("{body}: {verdict:?}");
@@ -115,6 +115,23 @@ fn every_product_can_be_configured_by_its_word() {
     }
     assert!(of(Format::STANDARD).is_none());
     assert_eq!(formats().len(), TARGETS.len() + 7);
+}
+
+#[test]
+fn whatever_the_format_headers_are_heeded() {
+    let asks = |status, webhook_delivery, retry_after: Option<u64>| {
+        let retry_after = retry_after.map(Duration::from_secs);
+        let answer = Answer { status, retry_after, webhook_delivery, body: b"{}" };
+        [&template::TARGET, WECOM].map(|target| {
+            let verdict = target.meaning(&ProductConfig::default(), answer);
+            (verdict.trouble.is_some(), verdict.wish)
+        })
+    };
+    let disable = Wish::Disable(Disabled::Asked);
+    assert_eq!(asks(200, Some("disable"), None), [(true, disable), (true, disable)]);
+    assert_eq!(asks(500, Some("abort-message"), Some(7)), [(true, Wish::Abort); 2]);
+    assert_eq!(asks(500, None, Some(7)), [(true, Wish::Wait(Duration::from_secs(7))); 2]);
+    assert_eq!(asks(500, None, None), [(true, Wish::None); 2]);
 }
 
 #[test]

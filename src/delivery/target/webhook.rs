@@ -4,8 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::WebhookSecret;
 use crate::delivery::sign::{self, Signed};
-use crate::delivery::target::{Answer, Verdict, Wish};
-use crate::store::attempt::{Disabled, Trouble};
+use crate::delivery::target::{Answer, Verdict, answer};
 use crate::store::delivery::{Claim, StandsIn, Trigger};
 
 /// The longest text that is sent for a receiver: some ten SMS, which is more than a text that was
@@ -40,17 +39,11 @@ pub fn headers(
 /// gone for good. A receiver can ask for what it wants by the header `webhook-delivery`.
 #[must_use]
 pub fn judge(answer: Answer<'_>) -> Verdict {
-    let status = answer.status;
-    let trouble = (!(200..300).contains(&status)).then_some(Trouble::Status { status });
-    let header = answer.webhook_delivery.map(str::trim_ascii).unwrap_or_default();
-    let wish = match trouble {
-        _ if header.eq_ignore_ascii_case("disable") => Wish::Disable(Disabled::Asked),
-        None => Wish::None,
-        Some(_) if status == 410 => Wish::Disable(Disabled::Gone),
-        Some(_) if header.eq_ignore_ascii_case("abort-message") => Wish::Abort,
-        Some(_) => answer.retry_after.map_or(Wish::None, Wish::Wait),
+    let verdict = match answer.status {
+        200..=299 => answer::delivered(),
+        _ => answer::by_status(answer),
     };
-    Verdict { trouble, wish }
+    answer::heeding(verdict, answer)
 }
 
 /// The text that a receiver wants sent to whoever wrote the reply: its answer is 200 with
@@ -71,6 +64,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::delivery::target::Wish;
+    use crate::store::attempt::Disabled;
 
     fn check(status: u16, webhook_delivery: Option<&str>, delivered: bool, wish: Wish) {
         let retry_after = Some(Duration::from_secs(7));
