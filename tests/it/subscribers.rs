@@ -75,6 +75,22 @@ async fn a_receiver_that_asks_for_a_wait_is_given_it_whatever_its_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_takes_no_longer_than_its_timeout() {
+    let (gateway, receiver) = (a_gateway().await, Receiver::start().await);
+    receiver.take(Duration::from_mins(1));
+    let base_url = gateway.base_url();
+    let subscribers = [("crm", receiver.url.as_str())];
+    let subscriber = "allow_private = true\ntimeout = \"1s\"";
+    let home = Home::new(&Settings { subscriber, ..settings(&base_url, &subscribers) });
+    gateway.arrive(UID, reply("13900000001", "收到"));
+    ends(&home, &["run", "--once"], 1);
+    let trouble = r#"{"kind":"timeout","phase":"answer","within_ms":1000}"#;
+    assert_eq!(query::<String>(&home, "SELECT trouble FROM attempt"), trouble);
+    let took: i64 = query(&home, "SELECT duration_ms FROM attempt");
+    assert!((1_000..30_000).contains(&took), "{took} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_subscriber_delays_nobody_else() {
     // The one is not there, the other takes every request and never answers.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();

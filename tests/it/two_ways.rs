@@ -83,6 +83,24 @@ async fn budget_and_loop_withhold_what_is_too_much() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_beyond_the_rate_wait() {
+    let (gateway, crm) = (a_gateway().await, Receiver::start().await);
+    crm.answer_with(200, ANSWER);
+    let home = home(&gateway, &crm, "allow_reply = true\nreply_rate = \"2/h\"");
+    for number in 1..=4 {
+        gateway.arrive(UID, reply(&format!("1390000000{number}"), "1"));
+    }
+    let service = home.serve();
+    until("two answers", || gateway.sent().len() == 2).await;
+    // The rate is looked at again every second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(service.stop(), Some(0));
+    let waiting = "message_call WHERE state = 'waiting'";
+    assert_eq!((gateway.sent().len(), count(&home, waiting)), (2, 2));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_refused_for_the_moment_waits_and_what_may_have_gone_out_does_not_go_again() {
     let (gateway, crm) = (a_gateway().await, Receiver::start().await);
     crm.answer_with(200, ANSWER);
