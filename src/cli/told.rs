@@ -35,7 +35,8 @@ pub(super) fn told(
                     format!("refused by the gateway ({reason}){}", status(ingested))
                 }
             };
-            let (exit, json) = (ingested.verdict.into(), json_of(ingested));
+            let exit = ingested.pause.map_or_else(|| ingested.verdict.into(), |_| Exit::Refused);
+            let json = json_of(ingested);
             Told { exit, asked: true, words, json }
         }
         ReadResult::NotNow(wait) => {

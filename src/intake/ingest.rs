@@ -12,7 +12,7 @@ use crate::gateway::rx::{self, Answer, Record};
 use crate::gateway::status::Status;
 use crate::intake::count::{self, Body};
 use crate::intake::suspicion::{self, Surroundings, Trace};
-use crate::intake::verdict;
+use crate::intake::verdict::{self, Door};
 use crate::reply::{Fingerprint, IdKey, Identity, Mobile, Reply, Suspicion};
 use crate::store::read::{
     AccountSettings, Known, NewFault, NewReply, OpenRead, Outcome, Questions, ReadId, Tally,
@@ -55,6 +55,8 @@ pub struct Prepared {
     account: Account,
     read: ReadFacts,
     verdict: Verdict,
+    /// What it says of the account's standing.
+    door: Door,
     status: Option<Status>,
     http_status: Option<u16>,
     error: Option<String>,
@@ -113,6 +115,7 @@ pub fn prepare(read: &OpenRead, account: Account, now: UnixMs) -> Prepared {
     });
     Prepared {
         verdict,
+        door: verdict::door(verdict, read.ending, &answer),
         status: answer.status,
         http_status: read.http_status,
         error: read.error.clone(),
@@ -339,6 +342,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             copies: record.copies,
         }],
         verdict: Verdict::Doubtful("cut"),
+        door: Door::Unsaid,
         status: None,
         http_status: None,
         error: None,

@@ -41,16 +41,17 @@ impl Teller<'_> {
 }
 
 /// What the answer to a probe says of a refused account's standing, after so many refusals in a
-/// row. A gateway whose `/mm` is of another protocol cannot be probed: the next read must tell.
+/// row. A gateway whose `/mm` is of another protocol cannot be probed: the next read must tell. A
+/// code that refuses the account does so also where the answer broke behind it.
 #[must_use]
 pub fn judge_probe(received: &Received, refusals: u32) -> Standing {
-    if !received.is_whole() {
-        return Standing::Unknown;
-    }
-    let Some(figures) = mm::parse(&received.body) else { return Standing::Unclear };
+    let is_whole = received.is_whole();
+    let Some(figures) = mm::parse(&received.body) else {
+        return if is_whole { Standing::Unclear } else { Standing::Unknown };
+    };
     match plan::pause_after(figures.status, refusals) {
         Some(pause) => Standing::Refused(figures.status, pause),
-        None if figures.status == Status::OK => Standing::Admitted,
+        None if is_whole && figures.status == Status::OK => Standing::Admitted,
         None => Standing::Unknown,
     }
 }
@@ -92,7 +93,12 @@ mod tests {
         check(Ending::Announced, "114", Standing::Refused(Status::LOCKED, lock));
         check(Ending::Announced, "120", Standing::Unknown);
         check(Ending::Unanswered, "", Standing::Unknown);
-        check(Ending::Cut, "100||2", Standing::Unknown);
+        for broken in [Ending::Cut, Ending::TimedOut, Ending::TooLong] {
+            check(broken, "101", Standing::Refused(Status::LOGIN_FAILED, two_hours));
+            check(broken, "100||2", Standing::Unknown);
+            check(broken, "10", Standing::Unknown);
+            check(broken, "<html>", Standing::Unknown);
+        }
         check(Ending::Announced, "<html>404</html>", Standing::Unclear);
     }
 

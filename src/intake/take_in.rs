@@ -209,13 +209,12 @@ fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
                 "a doubtful read: its hours will be read by time"
             );
         }
-        Verdict::Refused(reason) => {
-            let next_try_in = ingested.pause.map(format_duration);
-            error!(
-                account,
-                read, kind, reason, status, next_try_in, "the gateway refused the account"
-            );
-        }
+        // Told below, with those that broke behind the code that refuses.
+        Verdict::Refused(_) => {}
+    }
+    if let Some(pause) = ingested.pause {
+        let (reason, next_try_in) = (ingested.verdict.reason(), format_duration(pause));
+        error!(account, read, kind, reason, status, next_try_in, "the gateway refused the account");
     }
     if matches!(ingested.verdict, Verdict::Doubtful("fault" | "not_protocol")) {
         let words = "the answer holds what is no record; the bytes are kept in the store";

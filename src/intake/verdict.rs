@@ -3,6 +3,10 @@
 //! A read is proven when it said 100 or nothing at all, its end was announced and met, and it
 //! held no fault. Every other is doubtful, for the reason named here, unless the gateway turned
 //! the account away: then nothing was read and nothing is missing.
+//!
+//! What an answer says of the account's standing is another question. A bare code that refuses
+//! the account is enough for leaving it alone, also where the answer broke behind it; but such an
+//! answer may have been about to say more, so it is doubtful all the same and owes its hours.
 
 use crate::gateway::client::Ending;
 use crate::gateway::rx::{Answer, FaultKind};
@@ -20,10 +24,7 @@ pub fn judge(ending: Ending, http_status: Option<u16>, answer: &Answer<'_>) -> V
         Ending::Announced | Ending::Connection => {}
     }
     // Whatever the status line says: a code that refuses the account must never be hammered.
-    if answer.records.is_empty()
-        && answer.faults.is_empty()
-        && let Some(reason) = answer.status.and_then(refusal)
-    {
+    if let Some((_, reason)) = refusal(answer) {
         return Verdict::Refused(reason);
     }
     // 204 is an empty body by itself; 206 is a part, and no other 2xx is an answer to a read.
@@ -49,15 +50,47 @@ pub fn judge(ending: Ending, http_status: Option<u16>, answer: &Answer<'_>) -> V
     }
 }
 
-fn refusal(status: Status) -> Option<&'static str> {
-    match status {
-        Status::LOGIN_FAILED => Some("login_failed"),
-        Status::FROZEN => Some("frozen"),
-        Status::LOCKED => Some("locked"),
-        Status::FORBIDDEN => Some("forbidden"),
-        Status::WRONG_ADDRESS => Some("wrong_address"),
-        _ => None,
+/// What an answer says of whether the gateway lets the account in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// It was let in.
+    Open,
+    /// It was turned away with this code.
+    Shut(Status),
+    /// Nothing.
+    Unsaid,
+}
+
+/// Finds what an answer that was judged so says of the account's standing, however it ended. What
+/// broke before it said anything, and a code that speaks of neither, let nobody in.
+#[must_use]
+pub fn door(verdict: Verdict, ending: Ending, answer: &Answer<'_>) -> Door {
+    if let Some((status, _)) = refusal(answer) {
+        return Door::Shut(status);
     }
+    // Of a code that stands alone in a broken answer, digits may be missing.
+    let is_said =
+        matches!(ending, Ending::Announced | Ending::Connection) || !answer.records.is_empty();
+    match answer.status {
+        _ if verdict == Verdict::Proven => Door::Open,
+        Some(Status::OK) if is_said => Door::Open,
+        _ => Door::Unsaid,
+    }
+}
+
+/// The code that refuses the account and the word for it, where the answer is that code and no
+/// more.
+fn refusal(answer: &Answer<'_>) -> Option<(Status, &'static str)> {
+    let status = answer.status?;
+    let reason = match status {
+        Status::LOGIN_FAILED => "login_failed",
+        Status::FROZEN => "frozen",
+        Status::LOCKED => "locked",
+        Status::FORBIDDEN => "forbidden",
+        Status::WRONG_ADDRESS => "wrong_address",
+        _ => return None,
+    };
+    (answer.records.is_empty() && answer.faults.is_empty()).then_some((status, reason))
 }
 
 #[cfg(test)]
@@ -116,7 +149,48 @@ mod tests {
             check(Ending::Announced, 403, status, Verdict::Refused(reason));
             let beside_a_record = format!("{status}{}", &RECORD[3..]);
             check(Ending::Announced, 200, &beside_a_record, Verdict::Doubtful("status"));
+            // It may have been about to say more: its hours are owed.
             check(Ending::Cut, 200, status, Verdict::Doubtful("cut"));
+        }
+    }
+
+    fn check_door(endings: &[Ending], body: &str, expected: Door) {
+        for ending in endings {
+            let answer = parse(body.as_bytes());
+            let door = door(judge(*ending, Some(200), &answer), *ending, &answer);
+            assert_eq!(door, expected, "{ending:?} {body:?}");
+        }
+    }
+
+    const WHOLE: [Ending; 2] = [Ending::Announced, Ending::Connection];
+    const BROKEN: [Ending; 4] =
+        [Ending::Cut, Ending::TimedOut, Ending::TooLong, Ending::Unanswered];
+
+    #[test]
+    fn a_bare_code_that_refuses_does_so_however_its_answer_ended() {
+        for status in [101, 109, 114, 116, 117] {
+            for body in [format!("{status}"), format!("{status}\r\n"), format!("\u{feff}{status}")]
+            {
+                check_door(&Ending::ALL, &body, Door::Shut(Status(status)));
+            }
+            // What holds more than the code read something.
+            check_door(&Ending::ALL, &format!("{status}{}", &RECORD[3..]), Door::Unsaid);
+            check_door(&Ending::ALL, &format!("{status}{{&}}139"), Door::Unsaid);
+        }
+    }
+
+    #[test]
+    fn only_what_was_said_lets_the_account_in() {
+        check_door(&Ending::ALL, RECORD, Door::Open);
+        for body in ["100", "100{&}139"] {
+            check_door(&WHOLE, body, Door::Open);
+            check_door(&BROKEN, body, Door::Unsaid);
+        }
+        check_door(&[Ending::Announced], "", Door::Open);
+        check_door(&[Ending::Connection], "", Door::Unsaid);
+        check_door(&BROKEN, "", Door::Unsaid);
+        for body in ["10", "1", "103", "107", "115", "120", "555", "<html>", &RECORD[6..]] {
+            check_door(&Ending::ALL, body, Door::Unsaid);
         }
     }
 }

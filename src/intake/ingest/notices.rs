@@ -8,7 +8,8 @@ use crate::event::Notice;
 use crate::gateway::rx::FaultKind;
 use crate::intake::plan;
 use crate::intake::standing::{self, Teller};
-use crate::store::read::{Known, NewEvent, Standing, Verdict};
+use crate::intake::verdict::Door;
+use crate::store::read::{Known, NewEvent, Standing};
 
 /// Reads by hour and replies that must have been missed before a second reader is told of: one
 /// reply that a carrier brought late is none.
@@ -23,11 +24,11 @@ impl Prepared {
         if !self.read.kind.is_read() {
             return Standing::Unknown;
         }
-        match (self.status, self.verdict) {
-            (Some(status), Verdict::Refused(_)) => plan::pause_after(status, known.refusals)
+        match self.door {
+            Door::Open => Standing::Admitted,
+            Door::Shut(status) => plan::pause_after(status, known.refusals)
                 .map_or(Standing::Unknown, |pause| Standing::Refused(status, pause)),
-            (None, verdict) if verdict != Verdict::Proven => Standing::Unknown,
-            _ => Standing::Admitted,
+            Door::Unsaid => Standing::Unknown,
         }
     }
 

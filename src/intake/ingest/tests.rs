@@ -468,7 +468,26 @@ fn refusals_are_told_when_they_begin_and_when_they_end() {
     let empty = read(None, Ending::Announced, "");
     assert_eq!(told(&decide(&empty, &after(1))), [EventType::Recovered]);
     assert_eq!(told(&decide(&empty, &after(0))), []);
-    assert_eq!(decide(&plain(&[], Ending::Cut), &after(1)).standing, Standing::Admitted);
+    // What broke says nothing of it, but for a bare code that refuses.
+    for body in ["", "10", "100"] {
+        let broken = decide(&read(None, Ending::Cut, body), &after(1));
+        assert_eq!(
+            (broken.standing, told(&broken)),
+            (Standing::Unknown, vec![EventType::GapOpened])
+        );
+    }
+    for body in ["103", "120", "<html>"] {
+        let other = decide(&read(None, Ending::Announced, body), &after(1));
+        assert_eq!(other.standing, Standing::Unknown, "{body}");
+    }
+    for ending in [Ending::Cut, Ending::TimedOut, Ending::TooLong] {
+        let broken = decide(&read(None, ending, "101"), &after(1));
+        let two_hours = Duration::from_hours(2);
+        assert_eq!(broken.standing, Standing::Refused(Status::LOGIN_FAILED, two_hours));
+        assert!(!broken.hours.is_empty(), "it may have been about to say more");
+    }
+    let brought = decide(&plain(&[record("b", "1{&}")], Ending::Cut), &after(1));
+    assert_eq!(brought.standing, Standing::Admitted);
 }
 
 fn again(read: &OpenRead, known: &Known) -> Outcome {
