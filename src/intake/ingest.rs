@@ -48,6 +48,8 @@ struct Group {
     gateways: Vec<String>,
     /// How many copies there are: more than `gateways` where some were told before.
     copies: u32,
+    /// Whether one more was taken out, which waits for its hour.
+    waits: bool,
 }
 
 /// An answer that was parsed and judged, and waits for what the store knows.
@@ -173,6 +175,7 @@ fn group(answer: &Answer<'_>, account: &Account) -> (Vec<Group>, Vec<(usize, usi
                 suspect: record.may_hold_two.then_some(Suspicion::MayHoldTwo),
                 gateways: Vec::new(),
                 copies: 0,
+                waits: false,
             });
             groups.len() - 1
         });
@@ -306,6 +309,7 @@ impl Prepared {
         let gateway = group.gateways.pop()?;
         let copies = group.copies;
         group.copies -= 1;
+        group.waits = true;
         let interval = self.account.settings.min_interval;
         Some(WaitingRecord {
             read: self.read.id,
@@ -340,6 +344,7 @@ pub fn release(record: &WaitingRecord, account: Account) -> Prepared {
             suspect: record.suspect,
             gateways: vec![record.gateway.clone()],
             copies: record.copies,
+            waits: false,
         }],
         verdict: Verdict::Doubtful("cut"),
         door: Door::Unsaid,

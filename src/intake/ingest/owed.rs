@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Kind, Prepared};
+use super::{Group, Kind, Prepared};
 use crate::config::Cron;
 use crate::intake::hours::{self, Doubted, HourRead};
 use crate::reply::Identity;
@@ -94,8 +94,9 @@ impl Prepared {
     }
 
     fn settle(&self, hour: Hour, known: &Known, all: &mut Hours) {
-        let held: HashMap<Identity, u32> =
-            self.groups.iter().map(|group| (group.identity, group.copies)).collect();
+        // What waits for its whole number is shown all the same.
+        let shown = |group: &Group| (group.identity, group.copies + u32::from(group.waits));
+        let held: HashMap<Identity, u32> = self.groups.iter().map(shown).collect();
         let lacking = |(identity, count): &(Identity, u32)| {
             count.saturating_sub(held.get(identity).copied().unwrap_or(0))
         };

@@ -188,6 +188,33 @@ fn a_record_that_waited_is_kept_unless_its_hour_told_of_it() {
     assert!(released.replies.is_empty());
 }
 
+#[test]
+fn an_hour_holds_its_last_record_where_nothing_announces_an_end() {
+    for (gateway, gateway_known) in [("", true), ("", false), ("1069", true), ("1069", false)] {
+        let body = format!("100{{&}}13900000001||b||2026-11-22 09:20:00||{gateway}");
+        let hour = read(Some("2026-11-22_09"), Ending::Connection, &body);
+        let known =
+            Known { unannounced: 6, hour: Some(owed_row()), gateway_known, ..Known::default() };
+        let first = decide(&hour, &known);
+        assert_eq!((owed(&first), first.missing), (vec!["2026-11-22_09 owed".to_owned()], 0));
+        // It waits where its number may be cut, and is then kept as it is.
+        let waiting = first.waiting.as_ref();
+        let kept = waiting.map(|record| release(record, account()).decide(&Known::default()));
+        let (identity, _, tally) = kept.as_ref().unwrap_or(&first).tallies[0].clone();
+        let known = Known {
+            tallies: [(identity, tally)].into(),
+            copies_of_hour: vec![(identity, 1)],
+            hour_same_before: Some((ReadId(6), at("2026-11-22 10:20:00"))),
+            ..known
+        };
+        let second = decide(&hour, &known);
+        assert_eq!(owed(&second), ["2026-11-22_09 verified"], "{gateway:?} {gateway_known}");
+        assert_eq!((second.replies.len(), second.missing), (0, 0));
+        let HourChange::Set(row) = second.hours[0] else { panic!("not settled") };
+        assert_eq!((row.held, row.known), (Some(1), Some(1)));
+    }
+}
+
 /// The replies of an outcome: who wrote, the content and its mark.
 fn suspects(outcome: &Outcome) -> Vec<(&str, &str, &str)> {
     let mut suspects = Vec::new();
