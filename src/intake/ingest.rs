@@ -258,6 +258,7 @@ impl Prepared {
             events,
             missed,
             missing: hours.missing,
+            short_until: hours.short_until,
             standing,
         }
     }

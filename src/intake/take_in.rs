@@ -220,6 +220,11 @@ fn tell(account: &str, hour: Option<Hour>, ingested: &Ingested) {
         let words = "the answer holds what is no record; the bytes are kept in the store";
         error!(account, read, kind, faults, "{words}");
     }
+    if let Some(at) = ingested.short_until {
+        let (missing, next_try_at) = (ingested.missing, at.beijing().rfc3339());
+        let words = "the hour lacks replies that are known of it: it is read again";
+        warn!(account, read, kind, missing, next_try_at, "{words}");
+    }
     if ingested.given_up > 0 {
         let words = "the hour is given up: the gateway does not show all that is known of it";
         error!(account, read, kind, "{words}");

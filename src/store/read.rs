@@ -349,6 +349,8 @@ pub struct Outcome {
     pub missed: u32,
     /// How many known copies of the hour that was read it did not hold.
     pub missing: u32,
+    /// When that hour is read again because it is over and lacks a known copy.
+    pub short_until: Option<UnixMs>,
     /// What becomes of the account's standing with its gateway.
     pub standing: Standing,
 }
@@ -404,6 +406,8 @@ pub struct Ingested {
     pub given_up: usize,
     /// How many known copies of the hour that was read it did not hold.
     pub missing: u32,
+    /// When that hour is read again because it is over and lacks a known copy.
+    pub short_until: Option<UnixMs>,
     /// How long the account's gateway is left alone, if it refused us.
     pub pause: Option<Duration>,
     /// What is told beside the replies.

@@ -53,7 +53,13 @@ async fn the_grid_shows_each_hours_state_and_count() {
     assert!(row(&["2008-05-27_10", "2008-05-27_12", "1", "1", "1", "1"]), "{out}");
     assert!(row(&["2008-05-27_12", "1", "2", "4", "doubt"]), "{out}");
     assert!(!out.contains("Another program") && !out.contains('\u{1b}'), "{out}");
+    assert!(!out.contains("Lacking:"), "{out}");
     assert!(lines.iter().all(|line| line.len() <= 100), "{out}");
+    execute(&home, "UPDATE hour SET shorts = 1, held = 1, known = 2 WHERE state = 'owed'");
+    let lacking = ends(&home, &DAY, 0);
+    let (_, listed) = lacking.split_once("Lacking:").unwrap();
+    let row = ["2008-05-27_10", "1", "2", "4", "2008-05-27", "22:53:20"];
+    assert!(listed.lines().any(|line| line.split_whitespace().eq(row)), "{lacking}");
     execute(&home, "UPDATE account SET second_reader_ms = 1211900000000");
     let out = ends(&home, &DAY, 0);
     assert!(

@@ -19,8 +19,8 @@ use crate::time::{Day, Hour, UnixMs};
 
 /// The most days shown at once: as far back as an hour is ever owed.
 const DAYS_MAX: i64 = 62;
-/// Hours given up that are listed below the grid; `--json` has all.
-const GIVEN_UP_MAX: usize = 20;
+/// Hours of a kind that are listed below the grid; `--json` has all.
+const LISTED_MAX: usize = 20;
 
 /// Arguments of `coverage`.
 #[derive(Debug, clap::Args)]
@@ -127,6 +127,7 @@ impl Shown {
         output::data("");
         output::data(grid::LEGEND);
         self.print_owed();
+        self.print_short();
         self.print_given_up();
         if let Some(told) = self.detail.coverage.second_reader {
             output::data("");
@@ -172,13 +173,47 @@ impl Shown {
         table.print();
     }
 
+    /// The hours of a kind, newest first.
+    fn newest(&self, of_kind: impl Fn(&HourRow) -> bool) -> Vec<&HourRow> {
+        let mut rows: Vec<&HourRow> =
+            self.detail.rows.values().filter(|row| of_kind(row)).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.hour));
+        rows
+    }
+
+    /// The hours that are read again because the gateway did not show all that is known of them.
+    fn print_short(&self) {
+        let short = self.newest(|row| row.state == HourState::Owed && row.shorts > 0);
+        if short.is_empty() {
+            return;
+        }
+        output::data("");
+        output::data("Lacking: the copies that the gateway showed last, and those known then:");
+        let mut table = Table::new([
+            ("hour", Align::Left),
+            ("showed", Align::Right),
+            ("known", Align::Right),
+            ("tries", Align::Right),
+            ("read again at", Align::Left),
+        ]);
+        for row in short.iter().take(LISTED_MAX) {
+            table.row([
+                row.hour.to_string(),
+                output::or_dash(row.held),
+                output::or_dash(row.known),
+                row.tries.to_string(),
+                row.not_before.beijing().to_string(),
+            ]);
+        }
+        table.print();
+        print_rest(short.len());
+    }
+
     fn print_given_up(&self) {
-        let mut given_up: Vec<&HourRow> =
-            self.detail.rows.values().filter(|row| row.state == HourState::GivenUp).collect();
+        let given_up = self.newest(|row| row.state == HourState::GivenUp);
         if given_up.is_empty() {
             return;
         }
-        given_up.sort_by_key(|row| std::cmp::Reverse(row.hour));
         output::data("");
         output::data("Given up: the copies that the gateway showed last, and those known then:");
         let mut table = Table::new([
@@ -188,7 +223,7 @@ impl Shown {
             ("tries", Align::Right),
             ("cause", Align::Left),
         ]);
-        for row in given_up.iter().take(GIVEN_UP_MAX) {
+        for row in given_up.iter().take(LISTED_MAX) {
             table.row([
                 row.hour.to_string(),
                 output::or_dash(row.held),
@@ -198,8 +233,13 @@ impl Shown {
             ]);
         }
         table.print();
-        if given_up.len() > GIVEN_UP_MAX {
-            output::data(&format!("  and {} more", given_up.len() - GIVEN_UP_MAX));
-        }
+        print_rest(given_up.len());
+    }
+}
+
+/// Says how many of a kind are not listed.
+fn print_rest(all: usize) {
+    if all > LISTED_MAX {
+        output::data(&format!("  and {} more", all - LISTED_MAX));
     }
 }

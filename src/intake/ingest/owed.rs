@@ -9,7 +9,7 @@ use crate::intake::hours::{self, Doubted, HourRead};
 use crate::reply::Identity;
 use crate::store::hour::{Cause, Gap, HourChange, HourState, OwedHour};
 use crate::store::read::{Known, NewReply, Verdict};
-use crate::time::Hour;
+use crate::time::{Hour, UnixMs};
 
 /// Reads in a row whose answers ended with their connection, after which that is the host's way.
 const WAY_OF_HOST: u32 = 6;
@@ -28,6 +28,8 @@ pub(super) struct Hours {
     pub(super) closed: Option<Gap>,
     /// Known copies of the hour that was read which the answer did not hold.
     pub(super) missing: u32,
+    /// When that hour is read again because it is over and lacks one.
+    pub(super) short_until: Option<UnixMs>,
 }
 
 impl Prepared {
@@ -120,6 +122,9 @@ impl Prepared {
         if let Some(after) = hours::settle(known.hour, read) {
             all.closed =
                 known.hour.and_then(|before| hours::closed_gap(&before, &after, &known.gaps));
+            let was_short = known.hour.map_or(0, |before| before.shorts);
+            let is_short = after.state == HourState::Owed && after.shorts > was_short;
+            all.short_until = is_short.then_some(after.not_before);
             all.changes.push(HourChange::Set(after));
         }
     }

@@ -345,8 +345,17 @@ fn an_hour_is_whole_when_it_holds_every_known_copy() {
         copies_of_hour: vec![(identity, copies)],
         ..Known::default()
     };
-    assert_eq!(owed(&decide(&hour, &known(2))), ["2026-11-22_09 verified"]);
-    assert_eq!(owed(&decide(&hour, &known(3))), ["2026-11-22_09 owed"]);
+    let whole = decide(&hour, &known(2));
+    assert_eq!(
+        (owed(&whole), whole.short_until),
+        (vec!["2026-11-22_09 verified".to_owned()], None)
+    );
+    let short = decide(&hour, &known(3));
+    assert_eq!(owed(&short), ["2026-11-22_09 owed"]);
+    // It is told, with when it is tried again; not so where the answer itself is in doubt.
+    assert_eq!((short.missing, short.short_until), (1, Some(at("2026-11-22 11:30:00"))));
+    let doubtful = OpenRead { ending: Ending::Cut, ..hour.clone() };
+    assert_eq!(decide(&doubtful, &known(3)).short_until, None);
     let other = Known { copies_of_hour: vec![(Identity([0; 32]), 1)], ..known(2) };
     assert_eq!(owed(&decide(&hour, &other)), ["2026-11-22_09 owed"]);
 }

@@ -97,6 +97,7 @@ fn ingested(facts: &Facts, outcome: &Outcome) -> Ingested {
         owed: count_hours(outcome, HourState::Owed),
         given_up: count_hours(outcome, HourState::GivenUp),
         missing: outcome.missing,
+        short_until: outcome.short_until,
         pause: match outcome.standing {
             Standing::Refused(_, pause) => Some(pause),
             _ => None,
