@@ -83,7 +83,9 @@ pub fn next_step(view: &AccountView, wishes: &Wishes<'_>, first: bool, now: &Mom
 }
 
 /// The hours that are over and were not yet owed for reconciling, from the account's first read
-/// on. Where no read is plain, every hour needs its look, and the one before the first too.
+/// on. Where no read is plain, every hour needs its look, and the one before the first too. Where
+/// the box was read under another name before, only the next hour is all of this one: what the
+/// former name has of an hour would come anew, under other ids.
 fn unreconciled(view: &AccountView, wishes: &Wishes<'_>, now: UnixMs) -> Option<(Hour, Hour)> {
     let settled = hours::last_settled(now);
     let (last, before_first) = match (wishes.read, wishes.reconcile) {
@@ -92,7 +94,8 @@ fn unreconciled(view: &AccountView, wishes: &Wishes<'_>, now: UnixMs) -> Option<
         (ReadMode::Plain, Reconcile::Nightly) => (hours::last_of_settled_day(now), 0),
         (ReadMode::Plain, Reconcile::Off) => return None,
     };
-    let begun = view.first_read?.min(now).beijing().hour().number() - before_first;
+    let begun_in = view.first_read?.min(now).beijing().hour().number();
+    let begun = if view.had_other_name { begun_in + 1 } else { begun_in - before_first };
     let first = match view.reconciled {
         // One in the future comes of a clock that was wrong.
         Some(done) if done <= now.beijing().hour() => begun.max(done.number() + 1),
@@ -275,6 +278,25 @@ mod tests {
         check(ReadMode::Plain, Reconcile::Hourly, None, "2026-11-20 11:15:00", ended);
         let with_one_before = Some(("2026-11-20_09", "2026-11-20_10"));
         check(ReadMode::Hour, Reconcile::Off, None, "2026-11-20 11:15:00", with_one_before);
+    }
+
+    #[test]
+    fn what_was_read_under_another_name_is_not_looked_at_under_this_one() {
+        let schedule = Cron::parse("0 */10 * * * *").unwrap();
+        let account = AccountView {
+            first_read: Some(at("2026-11-20 10:05:00").unix),
+            had_other_name: true,
+            ..AccountView::default()
+        };
+        for (read, reconcile) in
+            [(ReadMode::Plain, Reconcile::Hourly), (ReadMode::Hour, Reconcile::Off)]
+        {
+            let wishes = Wishes { schedule: &schedule, read, reconcile };
+            let found = |now: &str| unreconciled(&account, &wishes, at(now).unix);
+            let next: Hour = "2026-11-20_11".parse().unwrap();
+            assert_eq!(found("2026-11-20 12:14:59"), None, "{read:?}");
+            assert_eq!(found("2026-11-20 12:15:00"), Some((next, next)), "{read:?}");
+        }
     }
 
     #[test]

@@ -69,18 +69,23 @@ fn request(hour: Option<Hour>) -> ReadRequest {
     }
 }
 
+/// An account that reads this box.
+fn account(name: &str, mailbox: &[u8]) -> AccountSpec {
+    let key = IdKey::from_secret(b"a key");
+    AccountSpec {
+        name: name.to_owned(),
+        settings: settings(),
+        configured_key: None,
+        derived_key: key.clone(),
+        login: key,
+        mailbox: IdKey::from_secret(mailbox),
+    }
+}
+
 impl Life {
     async fn begin() -> Self {
         let store = Store::in_memory().unwrap();
-        let key = IdKey::from_secret(b"a key");
-        let account = AccountSpec {
-            name: "main".to_owned(),
-            settings: settings(),
-            configured_key: None,
-            derived_key: key.clone(),
-            login: key.clone(),
-            mailbox: key,
-        };
+        let account = account("main", b"a key");
         let subscriber =
             SubscriberSpec { name: "crm".to_owned(), route: Route::default(), enabled: true };
         let now = Moment { unix: at("2026-11-22 10:00:00"), boot_ms: 0, boot: Arc::from("a") };
@@ -280,6 +285,28 @@ async fn times_that_a_wrong_clock_set_are_mended() {
     assert!(life.store.mend_times(right.unix).await.unwrap() > 1);
     assert_eq!(life.store.mend_times(right.unix).await.unwrap(), 0);
     assert_eq!(life.store.claim("crm", later, later, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whether_a_box_was_read_under_another_name_before_is_known() {
+    let mut life = Life::begin().await;
+    life.read(None, answer(Ending::Announced, "")).await;
+    let further = vec![account("renamed", b"a key"), account("stranger", b"another key")];
+    life.store.put_configuration(further, Vec::new(), life.now.clone()).await.unwrap();
+    let had_other_name = async |life: &Life, name: &str| {
+        let view = life.store.view(name, ReadMode::Plain, life.now.clone()).await.unwrap();
+        (view.first_read.is_some(), view.had_other_name)
+    };
+    assert_eq!(had_other_name(&life, "renamed").await, (false, false));
+    life.pass(Duration::from_hours(1));
+    for name in ["renamed", "stranger"] {
+        let request = ReadRequest { account: name.to_owned(), ..request(None) };
+        let begun = life.store.begin_read(request, life.now.clone()).await.unwrap();
+        assert!(matches!(begun, Begin::Begun(_)));
+    }
+    assert_eq!(had_other_name(&life, "main").await, (true, false));
+    assert_eq!(had_other_name(&life, "renamed").await, (true, true));
+    assert_eq!(had_other_name(&life, "stranger").await, (true, false));
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ pub struct AccountView {
     pub refused_status: Option<Status>,
     /// When the account's first read began.
     pub first_read: Option<UnixMs>,
+    /// Whether its box was read before that under another name.
+    pub had_other_name: bool,
     /// The last hour up to which every ended one was owed for reconciling.
     pub reconciled: Option<Hour>,
 }

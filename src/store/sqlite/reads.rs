@@ -207,6 +207,15 @@ pub(crate) fn view(
         .prepare_cached("SELECT started_ms FROM read WHERE account = ?1 AND state != 'abandoned' ORDER BY id LIMIT 1")?
         .query_row([account], |row| row.get(0).map(UnixMs))
         .optional()?;
+    let had_other_name = connection
+        .prepare_cached(
+            "SELECT 1 FROM account CROSS JOIN account AS other ON other.box = account.box AND other.name != account.name
+                 CROSS JOIN read ON read.account = other.name
+             WHERE account.name = ?1 AND read.state != 'abandoned' AND read.id < (
+                 SELECT id FROM read AS own WHERE own.account = ?1 AND own.state != 'abandoned' ORDER BY id LIMIT 1)
+             LIMIT 1",
+        )?
+        .exists([account])?;
     // The hour for which a cut record waits comes first: it waits for a while only. Then those of
     // gaps, before others that are looked at as a matter of course. Of either kind fewest tries
     // first, then the newest; but the hour that still runs, once tried, comes behind
@@ -253,6 +262,7 @@ pub(crate) fn view(
         refused_until,
         refused_status,
         first_read,
+        had_other_name,
         reconciled,
     })
 }
