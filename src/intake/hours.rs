@@ -176,14 +176,16 @@ pub fn owed_for_reconciling(first: Hour, last: Hour, mode: ReadMode) -> Vec<Owed
     }
 }
 
+/// An hour that is looked at once, as every hour. One that was verified for a doubt before carriers
+/// had brought all of it is so again.
 fn owe_once(hour: Hour) -> OwedHour {
     OwedHour {
         hour,
         cause: Cause::Reconcile,
         gap: None,
         not_before: settled(hour),
-        again_not_before: NEVER,
-        unless_verified_since: UnixMs(i64::MIN),
+        again_not_before: hour.end().after(LATE),
+        unless_verified_since: hour.end().after(LATE),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::{Cron, Reconcile};
 use crate::gateway::charset::Charset;
 use crate::gateway::client::{Ending, ReadMode, Received};
 use crate::gateway::tx::Outcome;
+use crate::intake::hours;
 use crate::intake::ingest::{self, Account};
 use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::{IdKey, Mobile};
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::store::attempt::{Attempt, Next, Timings};
 use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::error::StoreError;
+use crate::store::hour::{HourRow, HourState};
 use crate::store::message::NewMessage;
 use crate::store::read::{
     AccountSettings, AccountSpec, Begin, Ingested, ReadId, ReadRequest, Source,
@@ -285,6 +287,37 @@ async fn times_that_a_wrong_clock_set_are_mended() {
     assert!(life.store.mend_times(right.unix).await.unwrap() > 1);
     assert_eq!(life.store.mend_times(right.unix).await.unwrap(), 0);
     assert_eq!(life.store.claim("crm", later, later, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn reconciling_looks_at_what_never_was_and_again_at_what_was_verified_early() {
+    let mut life = Life::begin().await;
+    let hour = |text: &str| text.parse::<Hour>().unwrap();
+    let (first, last) = (hour("2026-11-22_06"), hour("2026-11-22_09"));
+    // Two hours after its end, and twenty minutes; and one that the gateway never showed whole.
+    for (read, minutes) in [("2026-11-22_07", 10), ("2026-11-22_09", 11), ("2026-11-22_06", 11)] {
+        life.pass(Duration::from_mins(minutes));
+        life.read(Some(hour(read)), answer(Ending::Announced, "")).await;
+    }
+    life.store.execute("UPDATE hour SET state = 'given_up' WHERE hour % 24 = 6").await;
+    let stands = async |life: &Life| {
+        let owed = hours::owed_for_reconciling(first, last, ReadMode::Plain);
+        life.store.reconcile("main", owed, last).await.unwrap();
+        let rows = life.store.hours("main", first, last).await.unwrap();
+        let state = |row: &HourRow| match row.state {
+            HourState::Owed => row.not_before.beijing().to_string(),
+            other => other.as_str().to_owned(),
+        };
+        rows.iter().map(state).collect::<Vec<_>>()
+    };
+    let once = ["given_up", "verified", "2026-11-22 09:15:00", "2026-11-22 12:00:00"];
+    assert_eq!(stands(&life).await, once);
+    let plain = [None; 9].into_iter();
+    for read in plain.chain(["2026-11-22_08", "2026-11-22_09"].map(hour).map(Some)) {
+        life.pass(Duration::from_mins(11));
+        life.read(read, answer(Ending::Announced, "")).await;
+    }
+    assert_eq!(stands(&life).await, ["given_up", "verified", "verified", "verified"]);
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ pub(super) fn owe(
     // Tries are never forgotten: an hour that is verified and owed again must not come before one
     // that was never read. A wait that doubtful or short reads imposed stands; one for the hour's
     // end does not. A cause that makes a gap replaces one that makes none. What was given up
-    // stays so until something new speaks for it: the ways of a host do not.
+    // stays so until something new speaks for it: the ways of a host do not. Reconciling owes
+    // what was never looked at, and of the rest only what was verified too early.
     connection
         .prepare_cached(
             "INSERT INTO hour (account, hour, state, owed_by, not_before_ms, cause, gap)
@@ -40,7 +41,7 @@ pub(super) fn owe(
                                       WHEN state != 'owed' THEN excluded.not_before_ms
                                       WHEN doubts + shorts > 0 THEN not_before_ms
                                       ELSE min(not_before_ms, excluded.not_before_ms) END
-             WHERE excluded.cause != 'reconcile'
+             WHERE (excluded.cause != 'reconcile' OR state = 'verified')
                  AND (state != 'verified' OR verified_ms IS NULL OR verified_ms < ?8)
                  AND (state != 'given_up' OR excluded.cause != 'routine')",
         )?
@@ -163,7 +164,8 @@ fn gap(connection: &Connection, account: &str, id: ReadId) -> Result<Gap, StoreE
     Ok(statement.query_row(params![account, id.0], read)?)
 }
 
-/// Owes every hour up to `last` that was never looked at, and remembers that it was done.
+/// Owes every hour up to `last` that was never looked at, or too early, and remembers that it was
+/// done.
 pub(crate) fn reconcile(
     connection: &Connection,
     account: &str,
