@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -290,7 +289,7 @@ async fn put_configuration(store: &Store, clock: &Clock, config: &Config) -> any
 }
 
 fn account_spec(config: &Config, account: &AccountConfig) -> AccountSpec {
-    let login = IdKey::derive(&account.uid, account.pwd.expose_secret());
+    let login = account.login();
     AccountSpec {
         name: account.name.clone(),
         settings: AccountSettings {

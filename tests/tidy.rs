@@ -33,14 +33,14 @@ const RANKS: &[(&str, u8)] = &[
     ("config", 6),
     ("intake", 7),
     ("delivery", 7),
-    ("sending", 7),
-    ("shape", 8),
-    ("server", 9),
-    ("schedule", 9),
-    ("app", 10),
-    ("cli", 11),
-    ("lib", 12),
-    ("main", 12),
+    ("sending", 8),
+    ("shape", 9),
+    ("server", 10),
+    ("schedule", 10),
+    ("app", 11),
+    ("cli", 12),
+    ("lib", 13),
+    ("main", 13),
 ];
 /// The core: bytes and times go in, decisions come out. A trailing slash names a folder.
 const PURE: &[&str] = &[

@@ -6,12 +6,16 @@ use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::spoken::Spoken;
-use crate::cli::{chosen, load, output};
+use crate::cli::{chosen, left_alone, load, output};
+use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::gateway::client::{Client, Figure};
 use crate::gateway::mm::{self, Said};
+use crate::intake::refusal;
 use crate::language::Language;
 use crate::shape::Balance;
+use crate::store::error::StoreError;
+use crate::store::{OpenMode, Store};
 
 /// Arguments of `balance`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +42,8 @@ Examples:
   replyd balance
   replyd balance --sent --account main --json
 
-Exit codes: 0 done, 1 an answer that is not the gateway's, 69 not reached, 77 refused.";
+Exit codes: 0 done, 1 an answer that is not the gateway's, 69 not reached, 75 locked and left alone,
+77 refused. An account that the gateway refused is left alone for a while, and not asked then.";
 
 /// Asks each account's gateway.
 pub(super) async fn balance(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -52,17 +57,41 @@ pub(super) async fn balance(path: &Path, arguments: &Arguments) -> Result<Exit, 
     let is_chosen = |account: &&AccountConfig| {
         arguments.account.as_ref().is_none_or(|name| *name == account.name)
     };
+    // Where none is yet, nothing is known of refusals, and nothing is kept of them.
+    let store = match Store::open(&config.store.path, OpenMode::Existing) {
+        Err(StoreError::Missing(_)) => None,
+        opened => Some(opened?),
+    };
+    let (clock, language) = (Clock::system(), arguments.language.language());
     let mut worst = Exit::Done;
     for account in config.accounts.iter().filter(is_chosen) {
+        let refused = match &store {
+            Some(store) => left_alone::refusal(store, &clock, account).await?,
+            None => None,
+        };
+        if let Some(refused) = refused {
+            if worst == Exit::Done {
+                worst = left_alone::exit(refused);
+            }
+            output::talk(&left_alone::words(&account.name, refused, language));
+            if arguments.json {
+                let said = Said::Refused(refused.status);
+                output::json(&json!(Balance::of(&said, &account.name, figure)));
+            }
+            continue;
+        }
         let client = Client::new(account.access())
             .map_err(|error| Failure::new(Exit::Failed, format!("replyd: {error}")))?;
         let said = mm::judge(&client.mm(figure).await);
+        if let (Some(store), Said::Refused(status)) = (&store, &said) {
+            refusal::keep(store, &clock, &account.name, *status).await?;
+        }
         if worst == Exit::Done {
             worst = exit(&said);
         }
         match arguments.json {
             true => output::json(&json!(Balance::of(&said, &account.name, figure))),
-            false => print(&said, &account.name, figure, arguments.language.language()),
+            false => print(&said, &account.name, figure, language),
         }
     }
     Ok(worst)

@@ -18,6 +18,7 @@ mod facts;
 mod given;
 mod health;
 mod init;
+mod left_alone;
 mod listen;
 mod log;
 mod man;

@@ -16,6 +16,7 @@ use super::secret::{Purpose, Secret, Vault};
 use super::urls;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::{Access, ReadMode};
+use crate::reply::IdKey;
 
 const KIND: &str = "[[account]]";
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -83,6 +84,12 @@ impl AccountConfig {
             charset: self.charset,
             proxy: self.proxy.clone(),
         }
+    }
+
+    /// What changes when uid or password do.
+    #[must_use]
+    pub fn login(&self) -> IdKey {
+        IdKey::derive(&self.uid, self.pwd.expose_secret())
     }
 }
 

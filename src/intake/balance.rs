@@ -11,6 +11,7 @@ use crate::event::Notice;
 use crate::gateway::client::{Client, Figure};
 use crate::gateway::mm;
 use crate::intake::reader::IntakeError;
+use crate::intake::refusal;
 use crate::intake::standing::Teller;
 use crate::route::Route;
 use crate::store::Store;
@@ -73,7 +74,11 @@ impl Balance {
         }
         let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
         let received = self.client.mm(Figure::Left).await;
-        let mm::Said::Count(balance) = mm::judge(&received) else {
+        let said = mm::judge(&received);
+        if let mm::Said::Refused(status) = said {
+            refusal::keep(&self.store, &self.clock, &account, status).await?;
+        }
+        let mm::Said::Count(balance) = said else {
             warn!(
                 account,
                 error = received.error,

@@ -12,6 +12,7 @@ pub mod hours;
 pub mod ingest;
 pub mod plan;
 pub mod reader;
+pub mod refusal;
 pub mod standing;
 pub mod suspicion;
 pub mod take_in;

@@ -22,9 +22,7 @@ use crate::pulse::Pulses;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::read::{
-    AccountView, Begin, Ingested, ProbeOutcome, ReadId, ReadRequest, Standing,
-};
+use crate::store::read::{AccountView, Begin, Ingested, ReadId, ReadRequest, Refusal, Standing};
 use crate::time::{Hour, format_duration};
 
 /// A request that has not gone out so long after its slot was taken never does: the process may
@@ -232,12 +230,9 @@ impl Reader {
         let now = self.clock.now().unix;
         let name = account.clone();
         let decide = move |refusals: u32, subscribers: &[(String, Route)]| {
-            let standing = standing::judge_probe(&received, refusals);
             let teller =
                 Teller { key: &key, account: &name, at: now, read: ReadId(0), subscribers };
-            let notice = standing::notice(standing, refusals, now);
-            let events = notice.map(|notice| teller.tell(notice)).into_iter().collect();
-            ProbeOutcome { standing, events }
+            standing::outcome(standing::judge_probe(&received, refusals), refusals, &teller)
         };
         match self.store.end_probe(&account, decide, now).await?.standing {
             Standing::Admitted => info!(account, "the gateway lets the account in again"),
@@ -287,6 +282,22 @@ impl Reader {
         let (view, now) = self.view().await?;
         let wait = plan::blocked_for(&view, &now);
         Ok((view, now, wait))
+    }
+
+    /// The refusal for which the gateway is not to be called now, by whatever call. An account that
+    /// is due for a probe is probed first.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
+        let (account, login) = (&self.config.name, self.config.login());
+        let refused = self.store.refusal(account, &login, self.clock.now().unix).await?;
+        let (view, now) = self.view().await?;
+        if refused.is_none() || !plan::is_probe_due(&view, &now) {
+            return Ok(refused);
+        }
+        self.probe().await?;
+        self.store.refusal(account, &login, self.clock.now().unix).await
     }
 
     /// Makes one read now, whatever the schedule says, if it may be made: of an hour, or the one

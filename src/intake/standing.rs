@@ -7,7 +7,7 @@ use crate::gateway::status::Status;
 use crate::intake::plan;
 use crate::reply::IdKey;
 use crate::route::{self, Route};
-use crate::store::read::{NewEvent, ReadId, Standing};
+use crate::store::read::{NewEvent, ProbeOutcome, ReadId, Standing};
 use crate::time::UnixMs;
 
 /// Who tells, of what account, whom.
@@ -54,6 +54,14 @@ pub fn judge_probe(received: &Received, refusals: u32) -> Standing {
         None if is_whole && figures.status == Status::OK => Standing::Admitted,
         None => Standing::Unknown,
     }
+}
+
+/// What becomes of an account's standing, and what is told of it, after so many refusals in a row.
+#[must_use]
+pub fn outcome(standing: Standing, refusals: u32, teller: &Teller<'_>) -> ProbeOutcome {
+    let notice = notice(standing, refusals, teller.at);
+    let events = notice.map(|notice| teller.tell(notice)).into_iter().collect();
+    ProbeOutcome { standing, events }
 }
 
 /// What to tell of an account's standing after so many refusals in a row: its first refusal, and

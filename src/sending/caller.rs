@@ -8,9 +8,12 @@ use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::gateway::client::{Client, ClientError};
 use crate::gateway::tx::{Call, Outcome};
+use crate::intake::refusal;
+use crate::reply::IdKey;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::message::MessageSeq;
+use crate::store::read::Refusal;
 
 /// How often, and how far apart, a store that fails is offered the outcome of a call.
 const RECORD_TRIES: u32 = 10;
@@ -21,6 +24,7 @@ pub struct Caller {
     store: Store,
     clock: Clock,
     account: String,
+    login: IdKey,
     client: Client,
 }
 
@@ -31,10 +35,19 @@ impl Caller {
     /// When its HTTP client cannot be built.
     pub fn new(store: Store, clock: Clock, config: &AccountConfig) -> Result<Self, ClientError> {
         let client = Client::new(config.access())?;
-        Ok(Self { store, clock, account: config.name.clone(), client })
+        Ok(Self { store, clock, account: config.name.clone(), login: config.login(), client })
     }
 
-    /// Makes a call, unless it was begun before.
+    /// The refusal for which the account is left alone now.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub(super) async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
+        self.store.refusal(&self.account, &self.login, self.clock.now().unix).await
+    }
+
+    /// Makes a call, unless it was begun before. While the gateway refuses the account it is called
+    /// unsent: a further login would get the account locked.
     ///
     /// # Errors
     /// The store's own. Before the call nothing was sent; after it the outcome is in the log.
@@ -47,9 +60,18 @@ impl Caller {
         if !self.store.begin_call(message, number, self.clock.now().unix).await? {
             return Ok(None);
         }
-        let outcome = self.client.tx(call).await;
+        let outcome = match self.refusal().await? {
+            Some(Refusal { status, until }) => Outcome::Unsent(format!(
+                "the gateway refused the account with {status}; it is left alone until {}",
+                until.beijing()
+            )),
+            None => self.client.tx(call).await,
+        };
         self.tell(message, number, call.numbers.len(), &outcome);
         self.record(message, number, &outcome).await?;
+        if let Outcome::Refused(status) = outcome {
+            refusal::keep(&self.store, &self.clock, &self.account, status).await?;
+        }
         Ok(Some(outcome))
     }
 
@@ -93,7 +115,7 @@ impl Caller {
             Outcome::Unsent(detail) => {
                 error!(
                     account,
-                    message_seq, call, numbers, detail, "not sent: the gateway was not reached"
+                    message_seq, call, numbers, detail, "not sent: nothing reached the gateway"
                 );
             }
             Outcome::Unclear(detail) => {

@@ -1,6 +1,7 @@
 //! Sends what receivers answered, one after the other.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::sending::limits::{Decision, decide};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::message::WaitingMessage;
+use crate::store::read::Refusal;
 
 /// How long a gateway that cannot be reached, or takes nothing now, is left alone.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
@@ -31,6 +33,8 @@ pub struct Outbox {
     caller: Caller,
     /// Whose receivers may answer.
     limits: HashMap<String, AnswerLimits>,
+    /// Whether it was told that the account is left alone.
+    told_refused: AtomicBool,
 }
 
 impl Outbox {
@@ -48,7 +52,8 @@ impl Outbox {
         let limits = subscribers.iter().filter_map(|subscriber| {
             subscriber.answers.map(|limits| (subscriber.name.clone(), limits))
         });
-        Ok(Self { store, clock, account: account.name.clone(), caller, limits: limits.collect() })
+        let (account, limits) = (account.name.clone(), limits.collect());
+        Ok(Self { store, clock, account, caller, limits, told_refused: AtomicBool::new(false) })
     }
 
     /// Sends for ever, until told to stop; a call under way ends first.
@@ -111,8 +116,21 @@ impl Outbox {
                 self.store.withhold(waiting.seq, reason, now).await?;
                 Ok(Some(Duration::ZERO))
             }
+            Decision::Send if self.is_refused().await? => Ok(Some(LEFT_ALONE)),
             Decision::Send => self.send(&waiting).await.map(Some),
         }
+    }
+
+    /// Whether the gateway refuses the account, so that answers wait; told when that begins.
+    async fn is_refused(&self) -> Result<bool, StoreError> {
+        let refusal = self.caller.refusal().await?;
+        let was_told = self.told_refused.swap(refusal.is_some(), Ordering::Relaxed);
+        if let (Some(Refusal { status, until }), false) = (refusal, was_told) {
+            let (account, until) = (&self.account, until.beijing().rfc3339());
+            let words = "answers wait: the gateway refused the account, which is left alone";
+            warn!(account, %status, until, "{words}");
+        }
+        Ok(refusal.is_some())
     }
 
     async fn send(&self, waiting: &WaitingMessage) -> Result<Duration, StoreError> {

@@ -42,7 +42,7 @@ use crate::store::error::StoreError;
 use crate::store::hour::{Gap, HourRow, OwedHour};
 use crate::store::read::{
     AccountSettings, AccountSpec, AccountView, Begin, Ingested, Known, OpenRead, Outcome,
-    ProbeOutcome, Questions, ReadId, ReadRequest, Source, WaitingRecord,
+    ProbeOutcome, Questions, ReadId, ReadRequest, Refusal, Source, WaitingRecord,
 };
 use crate::store::retention::{Chunk, Kind};
 #[cfg(test)]
@@ -365,6 +365,22 @@ impl Store {
     ) -> Result<Option<Ingested>, StoreError> {
         let act = move |connection: &_| ingest::weigh(connection, source, &questions, decide, now);
         self.engine.read(act).await
+    }
+
+    /// The refusal for which an account of this login is left alone now. One whose login is another
+    /// since is not.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn refusal(
+        &self,
+        account: &str,
+        login: &IdKey,
+        now: UnixMs,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let (account, login) = (account.to_owned(), login.clone());
+        let find = move |connection: &_| probes::refusal(connection, &account, &login, now);
+        self.engine.read(find).await
     }
 
     /// Takes the account's next probe, if one is due: nobody else makes one for `wait`.

@@ -370,6 +370,15 @@ pub enum Standing {
     Unclear,
 }
 
+/// A refusal for which an account is left alone: no call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The gateway's code.
+    pub status: Status,
+    /// Until when. Then a probe must tell that it is let in, but for a lock, which ends by itself.
+    pub until: UnixMs,
+}
+
 /// What a probe of a refused account came to.
 #[derive(Clone)]
 pub struct ProbeOutcome {

@@ -121,10 +121,7 @@ async fn each_wrong_thing_has_its_code() {
     ends(&home, &["run", "--once"], 1);
     gateway.set_status(UID, None);
     let finding = found(&doctor(&home, 77), "refused it with 109");
-    assert!(
-        finding["mend"].as_str().unwrap().contains("replyd balance --account main"),
-        "{finding}"
-    );
+    assert!(finding["mend"].as_str().unwrap().contains("with another login"), "{finding}");
     // Nobody at the gateway's address.
     let home = Home::new(&settings("http://127.0.0.1:9", &[("crm", &receiver.url)]));
     found(&doctor(&home, 69), "the gateway is not reached");

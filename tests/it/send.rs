@@ -136,6 +136,7 @@ async fn what_the_gateway_refuses_is_said_with_its_number_and_what_to_do() {
     ] {
         gateway.set_status(UID, Some(Status(status)));
         let output = home.run(&["send", "--lang", "zh", "--to", TO, "好"]);
+        forget_refusal(&home);
         assert_eq!(output.status.code(), Some(exit), "{status}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
         let told = sent_as_json(&home, &["--to", TO, "好"], exit);
@@ -143,9 +144,75 @@ async fn what_the_gateway_refuses_is_said_with_its_number_and_what_to_do() {
             (&told["calls"][0]["status"], &told["calls"][0]["to"]),
             (&json!(status), &json!([TO]))
         );
+        forget_refusal(&home);
     }
     assert_eq!(count(&home, "message_call WHERE state = 'refused'"), 10);
     gateway.stop().await;
+}
+
+/// Lets the account be called again.
+fn forget_refusal(home: &Home) {
+    execute(
+        home,
+        "UPDATE account SET refused_status = NULL, refused_until_ms = NULL, refusals = 0",
+    );
+}
+
+#[test]
+fn a_refused_account_is_left_alone_by_every_command_until_its_login_changes() {
+    for (answer, code, first, later) in [
+        (&b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n101"[..], 101, 77, 77),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n114", 114, 77, 75),
+    ] {
+        let (url, requests) = answering(answer);
+        let home = at(&url, "");
+        let send = ["send", "--lang", "en", "--to", TO, "好"];
+        ends(&home, &send, first);
+        assert_eq!(requests.try_iter().count(), 1);
+        let balance = ["balance", "--lang", "en"];
+        for command in [&send[..], &balance] {
+            let output = home.run(command);
+            assert_eq!(output.status.code(), Some(later), "{}", stderr(&output));
+            let said = format!("refused the account with {code}");
+            let told = stderr(&output);
+            assert!(told.contains(&said) && told.contains("left alone until 20"), "{told}");
+        }
+        home.run(&["doctor"]);
+        home.run(&["run", "--once"]);
+        assert_eq!(requests.try_iter().count(), 0, "it was called all the same");
+        assert_eq!(count(&home, "message_call"), 1);
+        // When it is time to, one call of /mm asks in place of what is wanted.
+        if code == 101 {
+            execute(&home, "UPDATE account SET refused_until_ms = 1");
+            ends(&home, &send, later);
+            let asked: Vec<String> = requests.try_iter().collect();
+            assert!(asked.len() == 1 && asked[0].starts_with("GET /mm/"), "{asked:?}");
+        }
+        let text = std::fs::read_to_string(home.path("config.toml")).unwrap();
+        home.write("config.toml", &text.replace("uid = \"9999\"", "uid = \"9998\""));
+        ends(&home, &send, first);
+        assert_eq!(requests.try_iter().count(), 1);
+    }
+}
+
+#[test]
+fn a_balance_that_is_refused_counts_as_a_refusal() {
+    let (url, requests) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n109");
+    let home = at(&url, "balance_low = 10");
+    // The read is refused, and nobody looks what is left.
+    home.run(&["run", "--once"]);
+    assert_eq!(requests.try_iter().count(), 1);
+    forget_refusal(&home);
+    ends(&home, &["balance"], 77);
+    assert_eq!(requests.try_iter().count(), 1);
+    assert_eq!(query::<i64>(&home, "SELECT refused_status FROM account"), 109);
+    ends(&home, &["balance"], 77);
+    // A lock is one too.
+    execute(&home, "UPDATE account SET refused_status = NULL");
+    ends(&home, &["balance"], 75);
+    execute(&home, "UPDATE account SET balance_looked_ms = NULL");
+    home.run(&["run", "--once"]);
+    assert_eq!(requests.try_iter().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,6 +116,18 @@ async fn what_was_refused_for_the_moment_waits_and_what_may_have_gone_out_does_n
     home.run(&["run", "--once"]);
     assert_eq!(states("waiting"), 1);
     gateway.set_status(UID, None);
+    // An account that is refused is left alone, and the answer waits.
+    execute(
+        &home,
+        "UPDATE account SET refusals = 1, refused_status = 101,
+                            refused_until_ms = (unixepoch() + 3600) * 1000",
+    );
+    home.run(&["run", "--once"]);
+    assert_eq!((states("waiting"), gateway.sent().len()), (1, 1));
+    execute(
+        &home,
+        "UPDATE account SET refusals = 0, refused_status = NULL, refused_until_ms = NULL",
+    );
     execute(&home, "UPDATE message_call SET state = 'sending', started_ms = 1");
     home.run(&["run", "--once"]);
     assert_eq!((states("unclear"), gateway.sent().len()), (1, 1));

@@ -11,6 +11,7 @@ use crate::gateway::client::{Client, Figure, Received};
 use crate::gateway::mm::{self, Said};
 use crate::gateway::status::Status;
 use crate::language::Language;
+use crate::store::read::Refusal;
 use crate::time::{UnixMs, format_duration};
 
 /// Clocks that differ by less are right: an answer takes its time, and tells whole seconds.
@@ -18,15 +19,15 @@ const APART_FAIR: Duration = Duration::from_secs(30);
 /// Receivers refuse signatures that are older, or newer, than this.
 const APART_MAX: Duration = Duration::from_mins(5);
 
-/// Looks at an account. `refused` is the code for which the service leaves it alone.
+/// Looks at an account. `refused` is the refusal for which the service leaves it alone.
 pub(super) async fn look(
     account: &AccountConfig,
-    refused: Option<Status>,
+    refused: Option<Refusal>,
     clock: &Clock,
 ) -> Vec<Finding> {
     let about = format!("account {}", account.name);
-    if let Some(status) = refused {
-        return vec![left_alone(&about, &account.name, status)];
+    if let Some(refused) = refused {
+        return vec![left_alone(&about, refused)];
     }
     let client = match Client::new(account.access()) {
         Ok(client) => client,
@@ -47,18 +48,18 @@ pub(super) async fn look(
 }
 
 /// An account that the gateway refused is not asked again by every command: that gets it locked.
-fn left_alone(about: &str, name: &str, status: Status) -> Finding {
+fn left_alone(about: &str, refused: Refusal) -> Finding {
+    let Refusal { status, until } = refused;
     Finding::bad(
         Exit::Refused,
         about,
         format!(
-            "the gateway refused it with {}: {}; the service leaves it alone, and so does this",
-            status.0,
-            status.meaning()
+            "the gateway refused it with {status}: {}; the service leaves it alone until {}, and so does this",
+            status.meaning(),
+            until.beijing()
         ),
         format!(
-            "{}; after a change the next start of the service asks at once, and `replyd balance \
-             --account {name}` asks now",
+            "{}; with another login the next start or reload of the service asks at once",
             status.advice(Language::En)
         ),
     )

@@ -87,11 +87,11 @@ async fn look(path: &Path, config: &Config) -> Result<Vec<Finding>, Failure> {
     };
     for account in &config.accounts {
         progress.say(format!("asking the gateway of {}", account.name));
-        let known = match &store {
-            Some(store) => store.view(&account.name, account.read, clock.now()).await.ok(),
+        let (login, now) = (account.login(), clock.now().unix);
+        let refused = match &store {
+            Some(store) => store.refusal(&account.name, &login, now).await.ok().flatten(),
             None => None,
         };
-        let refused = known.and_then(|view| view.refused_status);
         findings.extend(gateway::look(account, refused, &clock).await);
         if let Some(store) = &store {
             findings.push(store::hours(store, &account.name).await?);

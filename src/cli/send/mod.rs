@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::spoken::Spoken;
-use crate::cli::{load, signals};
+use crate::cli::{left_alone, load, signals};
 use crate::clock::{Clock, random_bytes};
 use crate::config::Config;
 use crate::gateway::status::Status;
@@ -66,7 +66,8 @@ Examples:
   replyd send --to 13900000001,13900000002 --dry-run 'hello'
 
 Exit codes: 0 all of it was accepted, 1 some of it was not, or nobody knows, 2 usage, 69 the gateway
-was not reached, 75 not now, 77 refused (login, frozen, locked).";
+was not reached, 75 not now, 77 refused (login, frozen, locked). An account that the gateway refused is
+left alone for a while, and nothing is sent then.";
 
 /// Sends.
 pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -81,6 +82,10 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         return Ok(Exit::Done);
     }
     let store = store(&config, &account.name, &clock).await?;
+    if let Some(refusal) = left_alone::refusal(&store, &clock, &account).await? {
+        let words = left_alone::words(&account.name, refusal, arguments.language.language());
+        return Err(Failure::new(left_alone::exit(refusal), words));
+    }
     let id = random_bytes::<16>().map_err(anyhow::Error::from)?;
     told.id = Some(format!("msg_{}", hex::encode(id)));
     let stop = signals::listen().map_err(anyhow::Error::from)?.stop;

@@ -9,15 +9,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tracing::error;
 
 use super::ask::{Ask, answer};
 use super::operation::{Operation, answer as good, of};
 use super::parameter::{Kind, one};
 use super::problem::{Code, Problem};
+use crate::clock::Clock;
 use crate::config::AccountConfig;
 use crate::gateway::client::{Client, Figure};
 use crate::gateway::mm::{Said, judge};
+use crate::intake::refusal;
 use crate::shape::Balance;
+use crate::store::Store;
 use crate::time::millis;
 
 /// How old a figure may be that is told again: a page that is looked at does not ask the gateway for
@@ -66,7 +70,11 @@ async fn show(ask: Ask) -> Result<Response, Problem> {
     for account in config.accounts.iter().filter(is_chosen) {
         if !kept.contains_key(&(account.name.clone(), figure == Figure::Sent)) {
             let account = account.clone();
-            asked.spawn(async move { (account.name.clone(), one_balance(&account, figure).await) });
+            let (store, clock) = (ask.store().clone(), ask.api.seen.clock.clone());
+            asked.spawn(async move {
+                let said = ask_gateway(&store, &clock, &account, figure).await;
+                (account.name.clone(), Balance::of(&said, &account.name, figure))
+            });
         }
     }
     while let Some(asked) = asked.join_next().await {
@@ -81,10 +89,26 @@ async fn show(ask: Ask) -> Result<Response, Problem> {
     Ok(answer(200, &BalanceList { items: found.collect() }))
 }
 
-async fn one_balance(account: &AccountConfig, figure: Figure) -> Balance {
+/// Asks for a figure. An account that the gateway refused is left alone: it said so already.
+async fn ask_gateway(
+    store: &Store,
+    clock: &Clock,
+    account: &AccountConfig,
+    figure: Figure,
+) -> Said {
+    match store.refusal(&account.name, &account.login(), clock.now().unix).await {
+        Ok(None) => {}
+        Ok(Some(refusal)) => return Said::Refused(refusal.status),
+        Err(error) => return Said::Nothing(error.to_string()),
+    }
     let said = match Client::new(account.access()) {
         Ok(client) => judge(&client.mm(figure).await),
         Err(error) => Said::Nothing(error.to_string()),
     };
-    Balance::of(&said, &account.name, figure)
+    if let Said::Refused(status) = said
+        && let Err(error) = refusal::keep(store, clock, &account.name, status).await
+    {
+        error!(account = account.name, %error, "that the account was refused is not kept");
+    }
+    said
 }

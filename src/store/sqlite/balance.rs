@@ -9,6 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::read::NewEvent;
 use crate::store::sqlite::accounts::routes;
 use crate::store::sqlite::ingest::keep_events;
+use crate::store::sqlite::probes::WAIT_MAX;
 use crate::time::UnixMs;
 
 /// Takes the account's next look, if one is due: nobody else takes one for `interval`. An account
@@ -23,9 +24,10 @@ pub(crate) fn begin_look(
         .prepare_cached(
             "UPDATE account SET balance_looked_ms = ?2
              WHERE name = ?1 AND refused_status IS NULL
+                 AND (refused_until_ms IS NULL OR refused_until_ms <= ?2 OR refused_until_ms > ?4)
                  AND (balance_looked_ms IS NULL OR balance_looked_ms <= ?3 OR balance_looked_ms > ?2)",
         )?
-        .execute(params![account, now.0, now.before(interval).0])?;
+        .execute(params![account, now.0, now.before(interval).0, now.after(WAIT_MAX).0])?;
     Ok(taken == 1)
 }
 
