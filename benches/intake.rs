@@ -64,12 +64,11 @@ async fn main() {
     let ratio = rates.by_clock.ratio();
     let size = format!("{product:.0} rows/s, ceiling {ceiling:.0} rows/s");
     println!("by processor time the ratio is {:.2}", rates.by_processor.ratio());
-    println!("{size}: {ratio:.2}");
+    println!("{size}: by the clock the ratio is {ratio:.2}");
     let proof = "intake of 100,000 records, three subscribers";
     figures::tell(proof, &size, &format!("{ratio:.2}")).unwrap();
-    // Where other work shares the machine and its disk, the clock alone says little.
-    let best = ratio.max(rates.by_processor.ratio());
-    assert!(best >= RATIO_MIN, "intake is slower than promised: {best:.2}");
+    // The promise is of a rate: how busy the processor was on the way is no part of it.
+    assert!(ratio >= RATIO_MIN, "intake is slower than promised: {ratio:.2}");
 }
 
 /// Rows a second.
