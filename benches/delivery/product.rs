@@ -1,5 +1,6 @@
 //! The product's own way: a store on disk, answers taken in, and a worker for each subscriber.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,11 +26,11 @@ const INTERVAL: Duration = Duration::from_mins(10);
 const ACCOUNT: &str = "main";
 /// The dead subscriber's name.
 const DEAD: &str = "dead";
+const DEAD_CONCURRENCY: usize = 8;
 /// Replies of one answer.
 const ANSWER: usize = 20_000;
 /// The first reply's second: 2026-11-01 00:00:00 in Beijing.
 const FIRST: i64 = 1_793_462_400;
-const LOOK: Duration = Duration::from_millis(1);
 
 /// A service's store, and the subscribers to which it delivers.
 pub(crate) struct Product {
@@ -37,6 +38,8 @@ pub(crate) struct Product {
     store: Store,
     clock: Clock,
     subscribers: Vec<SubscriberConfig>,
+    /// The dead one, where there is one.
+    dead: Option<SubscriberConfig>,
     arrived: AtomicUsize,
 }
 
@@ -54,13 +57,18 @@ impl Workers {
 }
 
 fn configured(count: usize, concurrency: usize, url: &str) -> Vec<SubscriberConfig> {
+    let names: Vec<String> = (0..count).map(|number| format!("crm-{number}")).collect();
+    named(&names, concurrency, url)
+}
+
+fn named(names: &[String], concurrency: usize, url: &str) -> Vec<SubscriberConfig> {
     let mut text =
         "[[account]]\nname = \"main\"\nbase_url = \"http://127.0.0.1:9\"\nuid = \"9999\"\n\
                     password_md5 = \"fa246d0262c3925617b0c72bb20eeb1d\"\n"
             .to_owned();
-    for number in 0..count {
+    for name in names {
         text += &format!(
-            "[[subscriber]]\nname = \"crm-{number}\"\nurl = \"{url}\"\nallow_private = true\n\
+            "[[subscriber]]\nname = \"{name}\"\nurl = \"{url}\"\nallow_private = true\n\
              secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nconcurrency = {concurrency}\n"
         );
     }
@@ -80,13 +88,14 @@ impl Product {
             store,
             clock: Clock::system(),
             subscribers,
+            dead: None,
             arrived: AtomicUsize::new(0),
         };
-        product.configure(&[]).await;
+        product.configure().await;
         product
     }
 
-    async fn configure(&self, further: &[&str]) {
+    async fn configure(&self) {
         let key = IdKey::from_secret(b"a key");
         let account = AccountSpec {
             name: ACCOUNT.to_owned(),
@@ -101,13 +110,12 @@ impl Product {
             login: key.clone(),
             mailbox: key,
         };
-        let names = self.subscribers.iter().map(|subscriber| subscriber.name.as_str());
-        let spec = |name: &str| SubscriberSpec {
-            name: name.to_owned(),
+        let spec = |subscriber: &SubscriberConfig| SubscriberSpec {
+            name: subscriber.name.clone(),
             route: Route::default(),
             enabled: true,
         };
-        let specs = names.chain(further.iter().copied()).map(spec).collect();
+        let specs = self.subscribers.iter().chain(&self.dead).map(spec).collect();
         self.store.put_configuration(vec![account], specs, self.clock.now()).await.unwrap();
     }
 
@@ -147,7 +155,7 @@ impl Product {
     pub(crate) fn work(&self) -> Workers {
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        for config in &self.subscribers {
+        for config in self.subscribers.iter().chain(&self.dead) {
             let worker = Worker::new(
                 self.store.clone(),
                 self.clock.clone(),
@@ -161,11 +169,11 @@ impl Product {
         Workers { running, stop }
     }
 
-    /// Waits until every delivery is recorded.
-    pub(crate) async fn until_delivered(&self) {
+    /// Waits until every delivery to the living is recorded, for which it asks the store so often.
+    pub(crate) async fn until_delivered(&self, look: Duration) {
         for subscriber in &self.subscribers {
             while self.store.next_due(&subscriber.name).await.unwrap().is_some() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(look).await;
             }
         }
     }
@@ -190,16 +198,29 @@ impl Product {
         rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
     }
 
-    /// Keeps so many deliveries that wait for a subscriber that is never sent to.
-    pub(crate) async fn dead_backlog(&self, deliveries: usize) {
-        if deliveries == 0 {
-            return;
-        }
+    /// Keeps so many deliveries that are due for a subscriber whose server is gone, and which has a
+    /// worker as the others have.
+    pub(crate) async fn dead_backlog(&mut self, deliveries: usize) {
         self.fill(deliveries).await;
-        self.configure(&[DEAD]).await;
-        let path = self.folder.path().join("replyd.db");
-        let rows = format!("UPDATE delivery SET state = 'waiting', subscriber = '{DEAD}'");
+        self.dead = named(&[DEAD.to_owned()], DEAD_CONCURRENCY, &closed_url()).pop();
+        self.configure().await;
+        // As they are when they were just made: due by when they were written, never tried, and far
+        // from being given up.
+        let (path, now) = (self.folder.path().join("replyd.db"), self.clock.now().unix.0);
+        let rows = format!(
+            "DELETE FROM attempt;
+             UPDATE delivery SET state = 'waiting', subscriber = '{DEAD}', created_ms = {now},
+                 due_ms = replied_at * 1000"
+        );
         rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
+    }
+
+    /// How many attempts at the dead subscriber were recorded as failed.
+    pub(crate) fn dead_attempts(&self) -> i64 {
+        let store = rusqlite::Connection::open(self.folder.path().join("replyd.db")).unwrap();
+        let sql = "SELECT count(*) FROM attempt JOIN delivery ON delivery.id = delivery_id
+                   WHERE subscriber = ?1 AND trouble IS NOT NULL";
+        store.query_row(sql, [DEAD], |row| row.get(0)).unwrap()
     }
 
     /// Changes the rows of so many deliveries as delivering them does, by the same kind of statements
@@ -267,6 +288,12 @@ impl Product {
             );
         }
     }
+}
+
+/// Where nobody listens: a port that was free a moment ago.
+fn closed_url() -> String {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    format!("http://{address}/")
 }
 
 /// Posts the bodies to each subscriber by the product's client, and does nothing else.
