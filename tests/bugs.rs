@@ -1,6 +1,6 @@
 //! Bugs that are planted to see them found: each file in `tests/bugs/` is one that a program of
 //! this kind has had, or nearly. It is put into a copy of the sources, and the tests that it names
-//! must fail there.
+//! must fail there, which succeeded in the copy before anything was planted.
 //!
 //! Every bug is checked to still fit the sources. Three are built and run each time;
 //! `REPLYD_TEST_BUGS=all` runs all of them, and `REPLYD_TEST_BUGS=NAME` one.
@@ -10,9 +10,10 @@
     reason = "a test that finds something else than it expects is to panic, in its helpers too"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 #[path = "proofs/figures.rs"]
 mod figures;
@@ -115,6 +116,7 @@ fn planted_bugs_are_found() {
         fs::remove_dir_all(&package).unwrap();
     }
     copy(&root(), &package);
+    control(&package, &chosen);
     let mut missed = Vec::new();
     for bug in &chosen {
         let path = package.join(&bug.file);
@@ -127,7 +129,8 @@ fn planted_bugs_are_found() {
     }
     assert!(missed.is_empty(), "no test finds {missed:?}");
     let found = chosen.len();
-    let (size, seen) = (format!("{found} bugs"), format!("{found} found by the tests"));
+    let size = format!("{found} bugs");
+    let seen = format!("{found} found by the tests, which all succeed without them");
     figures::tell("planted bugs", &size, &seen).unwrap();
 }
 
@@ -152,23 +155,43 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
+/// Tests that fail without a bug find none: those of each bug must succeed where nothing is
+/// planted, and be some.
+fn control(package: &Path, chosen: &[Bug]) {
+    let filters: BTreeSet<&[String]> = chosen.iter().map(|bug| bug.tests.as_slice()).collect();
+    for filter in filters {
+        let run = cargo_test(package, filter);
+        let (out, talk) =
+            (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+        let without = format!("{filter:?}, with nothing planted");
+        assert!(run.status.success(), "{without}:\n{talk}\n{out}");
+        assert!(passed(&out) > 0, "{without}: no test is called that\n{out}");
+    }
+}
+
+/// How many tests passed, by what the test runner says at its end.
+fn passed(out: &str) -> u32 {
+    let results = out.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    results.map(|result| result.split_once(' ').unwrap().0.parse::<u32>().unwrap()).sum()
+}
+
 /// Whether the package builds and its tests fail. What does not build finds nothing: the bug is
 /// then to be written anew.
 fn is_found(package: &Path, bug: &Bug) -> bool {
-    let cargo = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(package).args(["test", "--locked", "--quiet"]);
-        // What others depend on is built already, and one copy is enough of what is not.
-        command.env("CARGO_TARGET_DIR", target()).env("REPLYD_TEST_SEEDS", "60");
-        command.env_remove("REPLYD_FIGURES").args(more).output().unwrap()
-    };
-    let tests: Vec<&str> = bug.tests.iter().map(String::as_str).collect();
-    let target = tests.iter().take_while(|argument| **argument != "--").copied();
-    let target: Vec<&str> = target.collect();
-    let built = cargo(&[&target[..], &["--no-run"]].concat());
+    let target = bug.tests.iter().take_while(|argument| *argument != "--").cloned();
+    let target: Vec<String> = target.chain(["--no-run".to_owned()]).collect();
+    let built = cargo_test(package, &target);
     let words = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{} does not build:\n{words}", bug.name);
-    !cargo(&tests).status.success()
+    !cargo_test(package, &bug.tests).status.success()
+}
+
+fn cargo_test(package: &Path, arguments: &[String]) -> Output {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(package).args(["test", "--locked", "--quiet"]);
+    // What others depend on is built already, and one copy is enough of what is not.
+    command.env("CARGO_TARGET_DIR", target()).env("REPLYD_TEST_SEEDS", "60");
+    command.env_remove("REPLYD_FIGURES").args(arguments).output().unwrap()
 }
 
 fn target() -> PathBuf {
