@@ -84,7 +84,7 @@ impl Written {
     fn write(&mut self, fate: &Fate, dice: &mut Dice) {
         let stamped = stamp(fate, dice);
         let mobile = format!("139000000{:02}", dice.below(30));
-        let (content, forged) = self.content(fate, dice, stamped);
+        let (content, forged) = self.content(dice, stamped);
         let copies = if dice.chance(250) { dice.between(2, 5) } else { 1 };
         for _ in 0..copies {
             let late =
@@ -106,7 +106,7 @@ impl Written {
     }
 
     /// What somebody types; with the parts of it where it holds what looks like a record's end.
-    fn content(&mut self, fate: &Fate, dice: &mut Dice, stamped: i64) -> (Vec<u8>, Option<Forged>) {
+    fn content(&mut self, dice: &mut Dice, stamped: i64) -> (Vec<u8>, Option<Forged>) {
         let text = |dice: &mut Dice| {
             let words = dice.below(4);
             (0..words).map(|_| *dice.pick(&WORDS)).collect::<String>()
@@ -129,9 +129,7 @@ impl Written {
         }
         let number = "13900000099".to_owned();
         let content = encoded(&format!("{head}||{date}||1069001{{&}}{number}||{tail}"));
-        if fate.clocks != super::fate::Clocks::Wild {
-            self.forged_hours.push(date.hour());
-        }
+        self.forged_hours.push(date.hour());
         (content, Some(Forged { head: encoded(head), date, second: Some((number, encoded(tail))) }))
     }
 
@@ -182,9 +180,15 @@ struct Forged {
     second: Option<(String, Vec<u8>)>,
 }
 
-/// When somebody writes: near the end or begin of an hour more often than chance would.
+/// When somebody writes: near the end or begin of an hour more often than chance would, and where
+/// the clock goes wild every other time when it is judged again.
 fn stamp(fate: &Fate, dice: &mut Dice) -> i64 {
-    let time = fate.some_time(dice);
+    let time = match fate.judged_from {
+        Some(from) if from < fate.end - HOUR && dice.chance(500) => {
+            dice.between(from, fate.end - HOUR)
+        }
+        _ => fate.some_time(dice),
+    };
     if !dice.chance(300) {
         return time;
     }

@@ -44,7 +44,7 @@ pub(super) enum Clocks {
     Right,
     /// It is off by up to two minutes, drifts, and is set now and then.
     Skewed,
-    /// It is set wrong by hours and days, and right again.
+    /// It is set wrong by hours and days, and right again before the trouble is over.
     Wild,
 }
 
@@ -70,6 +70,10 @@ pub(super) struct Fate {
     pub(super) mode: ReadMode,
     pub(super) reconcile: Reconcile,
     pub(super) clocks: Clocks,
+    /// Where the clock goes wild: hours that begin then or later are judged. It is right by then, and
+    /// had called none of them over. One that a clock which was ahead called over may have been
+    /// verified before it began, and is not read again: a known fault of the reader.
+    pub(super) judged_from: Option<i64>,
     /// Parts of a million by which the wall clock runs fast.
     pub(super) drift: i64,
     pub(super) processes: usize,
@@ -152,6 +156,7 @@ impl Fate {
             mode,
             reconcile,
             clocks,
+            judged_from: None,
             processes: 1 + usize::from(dice.chance(200)),
             announces,
             minutely,
@@ -163,6 +168,7 @@ impl Fate {
         };
         fate.draw_episodes(&mut dice, period);
         fate.draw_events(&mut dice);
+        fate.tame(&mut dice);
         fate
     }
 
@@ -210,6 +216,35 @@ impl Fate {
             self.events.push((within(dice, self), Event::SetClock(off)));
         }
         self.events.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Where the clock goes wild, it is put right some time before the end, and there is trouble after
+    /// that, so that there is something to judge. Where no such clock was drawn, it is skewed only.
+    fn tame(&mut self, dice: &mut Dice) {
+        if self.clocks != Clocks::Wild {
+            return;
+        }
+        let span = self.end - self.begin;
+        let right_from = self.end - dice.between(span / 8, span / 4);
+        let is_wild =
+            |event: &Event| matches!(event, Event::SetClock(off) if off.abs() > SKEW_MAX / 2);
+        self.events.retain(|(at, event)| !is_wild(event) || *at < right_from);
+        if !self.events.iter().any(|(_, event)| is_wild(event)) {
+            self.clocks = Clocks::Skewed;
+            return;
+        }
+        let (from, rates) = (dice.between(right_from, self.end), *dice.pick(&[ROUGH, HOSTILE]));
+        self.episodes.push((from, self.end, rates));
+        self.events.push((right_from, Event::SetClock(0)));
+        self.events.sort_by_key(|(at, _)| *at);
+        let set = self.events.iter().filter_map(|(at, event)| match event {
+            Event::SetClock(off) => Some((*at, *off)),
+            _ => None,
+        });
+        let set: Vec<(i64, i64)> = set.take_while(|(at, _)| *at <= right_from).collect();
+        // What each showed last, and a little for the drift.
+        let shown = set.windows(2).map(|pair| pair[1].0 + pair[0].1 + MINUTE);
+        self.judged_from = shown.chain([right_from]).max();
     }
 
     /// The rates of trouble at a time: none once the life's trouble is over.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::customers::{Text, Written};
 use super::driver::{ACCOUNT, Asking, Core, SUBSCRIBERS};
-use super::fate::{Clocks, Fate};
+use super::fate::Fate;
 use super::gateway::Gateway;
 use crate::gateway::charset::Charset;
 use crate::gateway::client::ReadMode;
@@ -17,7 +17,7 @@ use crate::time::{BeijingTime, Hour};
 pub(super) type Broken = String;
 
 /// How many reads of one kind may follow each other while one of the other kind is wanted.
-const IN_A_ROW_MAX: u32 = 2;
+const IN_A_ROW_MAX: u32 = 1;
 
 #[derive(Default)]
 pub(super) struct Judge {
@@ -27,6 +27,9 @@ pub(super) struct Judge {
     out: Vec<u32>,
     kept: Vec<u32>,
     looked_like: Vec<u32>,
+    /// By text: whether it may not be lost. A clock that is wrong by days says nothing of when a
+    /// reply was.
+    judged: Vec<bool>,
     /// The reads that took each text's copies out of the box, with the hour of their records.
     carriers: HashMap<usize, Vec<(ReadId, Hour)>>,
     /// The texts of which less is kept than has left the box.
@@ -44,9 +47,11 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn of(written: &Written) -> Self {
+    pub(super) fn of(fate: &Fate, written: &Written) -> Self {
         let nothing = vec![0; written.texts.len()];
+        let hour = |text: &Text| BeijingTime::from_unix_seconds(text.second).hour();
         Self {
+            judged: written.texts.iter().map(|text| is_judged(fate, hour(text))).collect(),
             came: nothing.clone(),
             out: nothing.clone(),
             kept: nothing.clone(),
@@ -57,6 +62,12 @@ impl Judge {
 
     pub(super) fn replies(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many replies are kept that could have been lost without this judge's leave.
+    pub(super) fn replies_judged(&self) -> u32 {
+        let kept = self.kept.iter().zip(&self.judged);
+        kept.map(|(kept, judged)| if *judged { *kept } else { 0 }).sum()
     }
 
     /// Counts what came to the gateway and what left its box.
@@ -144,18 +155,17 @@ impl Judge {
     /// What has left the box and is not kept is in a read that is still to be taken in, waits as
     /// a record, or its hour is owed.
     fn nothing_is_missed(&self, fate: &Fate, written: &Written, core: &Core) -> Result<(), Broken> {
-        // A clock that is wrong by days says nothing of when a reply was lost. Where no plain read
-        // is made, an hour is owed when it is over: nothing is lost before. Where no answer says
-        // where it ends, every plain read owes the hours that were over, so that the hour in which
-        // it lost a reply is owed by a later one. There the end of the life alone tells.
-        let at_the_end_only =
-            fate.clocks == Clocks::Wild || fate.mode == ReadMode::Hour || !fate.announces;
+        // Where no plain read is made, an hour is owed when it is over: nothing is lost before. Where
+        // no answer says where it ends, every plain read owes the hours that were over, so that the
+        // hour in which it lost a reply is owed by a later one. There the end of the life alone
+        // tells.
+        let at_the_end_only = fate.mode == ReadMode::Hour || !fate.announces;
         if self.wanting.is_empty() || at_the_end_only {
             return Ok(());
         }
         let (open, waiting) = (core.reads_open(), core.records_waiting());
         let left = core.hours_left();
-        for text in &self.wanting {
+        for text in self.wanting.iter().filter(|text| self.judged[**text]) {
             let carriers = &self.carriers[text];
             let at_hand = carriers.iter().any(|(read, hour)| {
                 open.contains(read) || left.iter().any(|left| left.owed && left.hour == *hour)
@@ -239,17 +249,17 @@ impl Judge {
         if !fate.announces || fate.mode == ReadMode::Hour {
             // Every hour that ends is owed there, so that there is always one; all must have come.
             let is_kept = |(text, (came, kept)): (usize, (&u32, &u32))| {
-                came <= kept || written.claimed.contains(&text) && *kept > 0
+                let is_judged = self.judged[text];
+                !is_judged || came <= kept || written.claimed.contains(&text) && *kept > 0
             };
-            let all = self.came.iter().zip(&self.kept).enumerate().all(is_kept);
-            return at_rest && (all || fate.clocks == Clocks::Wild);
+            return at_rest && self.came.iter().zip(&self.kept).enumerate().all(is_kept);
         }
         at_rest && !core.hours_left().iter().any(|left| left.owed)
     }
 
     /// The texts of which fewer copies are kept than came, for whoever looks into a broken life.
     pub(super) fn lacking(&self, written: &Written) -> String {
-        let lacks = |text: &usize| self.came[*text] > self.kept[*text];
+        let lacks = |text: &usize| self.judged[*text] && self.came[*text] > self.kept[*text];
         let seconds = (0..self.came.len()).filter(lacks).map(|text| written.texts[text].second);
         let times = seconds.map(|second| BeijingTime::from_unix_seconds(second).to_string());
         times.collect::<Vec<_>>().join(", ")
@@ -265,7 +275,7 @@ impl Judge {
         for (text, (came, kept)) in self.came.iter().zip(&self.kept).enumerate() {
             let extra = self.looked_like[text];
             let least = if written.claimed.contains(&text) { (*came).min(1) } else { *came };
-            if !(least..=came + extra).contains(kept) && fate.clocks != Clocks::Wild {
+            if !(least..=came + extra).contains(kept) && self.judged[text] {
                 let Text { second, mobile, bytes } = &written.texts[text];
                 let when = BeijingTime::from_unix_seconds(*second);
                 return Err(format!(
@@ -282,17 +292,22 @@ impl Judge {
         if amiss != 0 || deliveries != due {
             return Err(format!("{deliveries} deliveries of {due}, {amiss} amiss"));
         }
-        let given_up = core
-            .hours_left()
-            .into_iter()
-            .find(|left| left.given_up && !written.forged_hours.contains(&left.hour));
+        let given_up = core.hours_left().into_iter().find(|left| {
+            let is_forged = written.forged_hours.contains(&left.hour);
+            left.given_up && !is_forged && is_judged(fate, left.hour)
+        });
         match given_up {
-            Some(left) if fate.announces && fate.clocks != Clocks::Wild => {
-                Err(format!("hour {} was given up", left.hour))
-            }
+            // Where no answer announces its end, an hour whose last record has no gateway number is
+            // given up though it was read whole: a known fault of the reader.
+            Some(left) if fate.announces => Err(format!("hour {} was given up", left.hour)),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether nothing of an hour may be lost.
+fn is_judged(fate: &Fate, hour: Hour) -> bool {
+    fate.judged_from.is_none_or(|from| hour.start().unix_ms().0 >= from)
 }
 
 fn encoded(text: &str, charset: Charset) -> Vec<u8> {
