@@ -50,3 +50,27 @@ async fn hours_of_a_far_future_are_forgotten() {
     assert_eq!(life.store.mend_times(life.now.unix).await.unwrap(), 0);
     assert_eq!(life.store.count("hour WHERE state = 'owed'").await, 25);
 }
+
+#[tokio::test]
+async fn an_hour_that_a_clock_ahead_called_over_is_read_again_when_it_is() {
+    let mut life = Life::begin().await;
+    let hour: Hour = "2026-11-22_12".parse().unwrap();
+    let owed = format!("hour WHERE state = 'owed' AND hour = {}", hour.number());
+    let verified = format!("hour WHERE state = 'verified' AND hour = {}", hour.number());
+    // It is 10 o'clock, and shown is 16 o'clock.
+    life.now.unix = life.now.unix.after(Duration::from_hours(6));
+    life.read(Some(hour), answer(Ending::Announced, "")).await;
+    assert_eq!(life.store.count(&verified).await, 1);
+    assert_eq!(life.store.mend_times(life.now.unix).await.unwrap(), 0);
+    life.pass(INTERVAL);
+    life.now.unix = life.now.unix.before(Duration::from_hours(6));
+    assert_eq!(life.store.mend_times(life.now.unix).await.unwrap(), 1);
+    assert_eq!((life.store.count(&owed).await, life.store.count(&verified).await), (1, 0));
+    // It is not read before it is settled. The clock that was set back is a pause, and the hours of
+    // that come first.
+    let asked = life.live(DAY, |_| answer(Ending::Announced, "")).await;
+    let of_it: Vec<UnixMs> =
+        asked.iter().filter(|(_, read)| *read == Some(hour)).map(|(when, _)| *when).collect();
+    assert!(of_it.iter().all(|when| *when >= hour.end().after(Duration::from_mins(15))));
+    assert_eq!((of_it.len(), life.store.count(&verified).await), (1, 1));
+}

@@ -16,6 +16,8 @@ const HOUR_WAIT_MAX: Duration = Duration::from_hours(27);
 /// Further in the future no hour lies that is owed, however far ahead the clock may still be: as
 /// far as the furthest read owes back. The rest was owed in a year that is not here yet.
 const HOUR_AHEAD_MAX: Duration = Duration::from_hours(62 * 24);
+/// How far apart two right clocks are at most.
+const CLOCKS_APART_MAX: Duration = Duration::from_mins(5);
 /// Longer than two of the longest intervals, for which a record waits.
 const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
 
@@ -24,7 +26,9 @@ const RECORD_WAIT_MAX: Duration = Duration::from_hours(15 * 24);
 pub(super) const CLOCK_IS_SET: UnixMs = UnixMs(1_767_196_800_000);
 
 /// Sets to now every time that is further off than any wait that is ever imposed, and forgets the
-/// owed hours of a far future. An hour to come keeps its time: nothing can be read of it yet.
+/// owed hours of a far future. An hour to come keeps its time: nothing can be read of it yet. One
+/// that was verified in the future, by a clock that was ahead, may not have been over then: it is
+/// owed again, as a matter of course.
 pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, StoreError> {
     if now < CLOCK_IS_SET {
         return Ok(0);
@@ -53,7 +57,16 @@ pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, 
     let ahead = connection
         .prepare_cached("DELETE FROM hour WHERE state = 'owed' AND hour > ?1")?
         .execute([now.after(HOUR_AHEAD_MAX).beijing().hour().number()])?;
+    // Hours are counted from midnight in Beijing; a quarter of an hour after its end one is settled.
+    let early = connection
+        .prepare_cached(
+            "UPDATE hour SET state = 'owed', cause = 'routine', doubts = 0, shorts = 0, gap = NULL,
+                 verified_ms = NULL,
+                 not_before_ms = max(?1, (hour * 3600 - 28800 + 4500) * 1000)
+             WHERE state = 'verified' AND verified_ms > ?2",
+        )?
+        .execute(params![now.0, now.after(CLOCKS_APART_MAX).0])?;
     let records =
         mend("UPDATE waiting_record SET release_ms = ?1 WHERE release_ms > ?2", RECORD_WAIT_MAX)?;
-    Ok(deliveries + leases + hours + ahead + records)
+    Ok(deliveries + leases + hours + ahead + early + records)
 }

@@ -70,9 +70,7 @@ pub(super) struct Fate {
     pub(super) mode: ReadMode,
     pub(super) reconcile: Reconcile,
     pub(super) clocks: Clocks,
-    /// Where the clock goes wild: hours that begin then or later are judged. It is right by then, and
-    /// had called none of them over. One that a clock which was ahead called over may have been
-    /// verified before it began, and is not read again: a known fault of the reader.
+    /// Where the clock goes wild: hours that begin then or later are judged. It is right by then.
     pub(super) judged_from: Option<i64>,
     /// Parts of a million by which the wall clock runs fast.
     pub(super) drift: i64,
@@ -237,14 +235,7 @@ impl Fate {
         self.episodes.push((from, self.end, rates));
         self.events.push((right_from, Event::SetClock(0)));
         self.events.sort_by_key(|(at, _)| *at);
-        let set = self.events.iter().filter_map(|(at, event)| match event {
-            Event::SetClock(off) => Some((*at, *off)),
-            _ => None,
-        });
-        let set: Vec<(i64, i64)> = set.take_while(|(at, _)| *at <= right_from).collect();
-        // What each showed last, and a little for the drift.
-        let shown = set.windows(2).map(|pair| pair[1].0 + pair[0].1 + MINUTE);
-        self.judged_from = shown.chain([right_from]).max();
+        self.judged_from = Some(right_from);
     }
 
     /// The rates of trouble at a time: none once the life's trouble is over.

@@ -297,10 +297,8 @@ impl Judge {
             left.given_up && !is_forged && is_judged(fate, left.hour)
         });
         match given_up {
-            // Where no answer announces its end, an hour whose last record has no gateway number is
-            // given up though it was read whole: a known fault of the reader.
-            Some(left) if fate.announces => Err(format!("hour {} was given up", left.hour)),
-            _ => Ok(()),
+            Some(left) => Err(format!("hour {} was given up", left.hour)),
+            None => Ok(()),
         }
     }
 }
