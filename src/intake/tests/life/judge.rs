@@ -16,8 +16,15 @@ use crate::time::{BeijingTime, Hour};
 /// What a life is broken by, in words.
 pub(super) type Broken = String;
 
-/// How many reads of one kind may follow each other while one of the other kind is wanted.
-const IN_A_ROW_MAX: u32 = 1;
+/// How many reads of one kind may follow each other while one of the other kind is wanted. Where only
+/// hours are read, a due one that is begun a moment after its hour has ended is one of an hour that
+/// is over, and the next is due once more.
+fn in_a_row_max(mode: ReadMode) -> u32 {
+    match mode {
+        ReadMode::Plain => 1,
+        ReadMode::Hour => 2,
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Judge {
@@ -39,6 +46,7 @@ pub(super) struct Judge {
     last_seq: i64,
     /// The last kind of read, and how many of it there were while the other was wanted.
     in_a_row: (bool, u32),
+    in_a_row_max: u32,
     /// Hours that are over and wait to be read, with the reads of each other hour since.
     passed_over: HashMap<Hour, HashMap<Hour, u32>>,
     /// What was ready to be read when a read of an hour was begun.
@@ -56,6 +64,7 @@ impl Judge {
             out: nothing.clone(),
             kept: nothing.clone(),
             looked_like: nothing,
+            in_a_row_max: in_a_row_max(fate.mode),
             ..Self::default()
         }
     }
@@ -199,7 +208,7 @@ impl Judge {
         let Asking { hour, is_due: plain, both } = asking;
         let before = if self.in_a_row.0 == plain && both { self.in_a_row.1 } else { 0 };
         self.in_a_row = (plain, before + u32::from(both));
-        if self.in_a_row.1 > IN_A_ROW_MAX {
+        if self.in_a_row.1 > self.in_a_row_max {
             let (one, other) = if plain { ("due", "owed") } else { ("owed", "due") };
             return Err(format!("{} {one} reads in a row starve {other} reads", self.in_a_row.1));
         }
