@@ -43,8 +43,9 @@ struct Crowd {
 
 /// A few who write much, whose order is looked at: one reply of each is under way at a time.
 const FEW: Crowd = Crowd { persons: 40, in_a_row: 4, replies: 300, life_ms_max: 120 };
-/// Many who write once: more than may come twice, so that more could.
-const MANY: Crowd = Crowd { persons: usize::MAX, in_a_row: 1, replies: 900, life_ms_max: 200 };
+/// Many who write once: so many, and for so long, that a worker's turns grow to where more would
+/// come twice than may, were there no bound.
+const MANY: Crowd = Crowd { persons: usize::MAX, in_a_row: 1, replies: 2_500, life_ms_max: 1_500 };
 
 /// What the crashes showed.
 #[derive(Default)]
