@@ -1,9 +1,10 @@
 //! Bugs that are planted to see them found: each file in `tests/bugs/` is one that a program of
 //! this kind has had, or nearly. It is put into a copy of the sources, and the tests that it names
-//! must fail there, which succeeded in the copy before anything was planted.
+//! must fail there.
 //!
 //! Every bug is checked to still fit the sources. Three are built and run each time;
-//! `REPLYD_TEST_BUGS=all` runs all of them, and `REPLYD_TEST_BUGS=NAME` one.
+//! `REPLYD_TEST_BUGS=all` runs all of them, and `REPLYD_TEST_BUGS=NAME` one: then the same tests
+//! must have succeeded in the copy before anything was planted.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -116,7 +117,10 @@ fn planted_bugs_are_found() {
         fs::remove_dir_all(&package).unwrap();
     }
     copy(&root(), &package);
-    control(&package, &chosen);
+    // In a usual run the same tests are run beside this one, over the sources themselves.
+    if !wanted.is_empty() {
+        control(&package, &chosen);
+    }
     let mut missed = Vec::new();
     for bug in &chosen {
         let path = package.join(&bug.file);
@@ -130,7 +134,7 @@ fn planted_bugs_are_found() {
     assert!(missed.is_empty(), "no test finds {missed:?}");
     let found = chosen.len();
     let size = format!("{found} bugs");
-    let seen = format!("{found} found by the tests, which all succeed without them");
+    let seen = format!("{found} found by the tests, which all succeed without");
     figures::tell("planted bugs", &size, &seen).unwrap();
 }
 
