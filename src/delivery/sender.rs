@@ -195,10 +195,11 @@ impl Sender {
             let (step, request) = match flow(&bringing) {
                 Move::Ask(step, request) => (step, request),
                 Move::End(verdict) => {
-                    let verdict = answered.last().map_or(verdict.clone(), |answered| {
-                        let webhook_delivery = last.webhook_delivery.as_deref();
-                        answer::heeding(verdict, answered.as_answer(webhook_delivery))
-                    });
+                    let header = last.webhook_delivery.as_deref();
+                    let verdict = match answered.last() {
+                        Some(answered) => answer::heeding(verdict, answered.as_answer(header)),
+                        None => verdict,
+                    };
                     match verdict.trouble {
                         None if message.is_reply() => last.answer.clear(),
                         _ => last.answer.truncate(ANSWER_BYTES_MAX),

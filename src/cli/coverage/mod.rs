@@ -173,73 +173,59 @@ impl Shown {
         table.print();
     }
 
-    /// The hours of a kind, newest first.
-    fn newest(&self, of_kind: impl Fn(&HourRow) -> bool) -> Vec<&HourRow> {
-        let mut rows: Vec<&HourRow> =
-            self.detail.rows.values().filter(|row| of_kind(row)).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.hour));
-        rows
-    }
-
     /// The hours that are read again because the gateway did not show all that is known of them.
     fn print_short(&self) {
-        let short = self.newest(|row| row.state == HourState::Owed && row.shorts > 0);
-        if short.is_empty() {
-            return;
-        }
-        output::data("");
-        output::data("Lacking: the copies that the gateway showed last, and those known then:");
-        let mut table = Table::new([
-            ("hour", Align::Left),
-            ("showed", Align::Right),
-            ("known", Align::Right),
-            ("tries", Align::Right),
-            ("read again at", Align::Left),
-        ]);
-        for row in short.iter().take(LISTED_MAX) {
-            table.row([
-                row.hour.to_string(),
-                output::or_dash(row.held),
-                output::or_dash(row.known),
-                row.tries.to_string(),
-                row.not_before.beijing().to_string(),
-            ]);
-        }
-        table.print();
-        print_rest(short.len());
+        self.print_hours(
+            "Lacking",
+            |row| row.state == HourState::Owed && row.shorts > 0,
+            ("read again at", |row| row.not_before.beijing().to_string()),
+        );
     }
 
     fn print_given_up(&self) {
-        let given_up = self.newest(|row| row.state == HourState::GivenUp);
-        if given_up.is_empty() {
+        self.print_hours(
+            "Given up",
+            |row| row.state == HourState::GivenUp,
+            ("cause", |row| row.cause.as_str().to_owned()),
+        );
+    }
+
+    /// The hours of a kind, newest first, with what is told of each last.
+    fn print_hours(
+        &self,
+        kind: &str,
+        is_of_kind: fn(&HourRow) -> bool,
+        (last, told): (&'static str, fn(&HourRow) -> String),
+    ) {
+        let mut rows: Vec<&HourRow> =
+            self.detail.rows.values().filter(|row| is_of_kind(row)).collect();
+        if rows.is_empty() {
             return;
         }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.hour));
         output::data("");
-        output::data("Given up: the copies that the gateway showed last, and those known then:");
+        output::data(&format!(
+            "{kind}: the copies that the gateway showed last, and those known then:"
+        ));
         let mut table = Table::new([
             ("hour", Align::Left),
             ("showed", Align::Right),
             ("known", Align::Right),
             ("tries", Align::Right),
-            ("cause", Align::Left),
+            (last, Align::Left),
         ]);
-        for row in given_up.iter().take(LISTED_MAX) {
+        for row in rows.iter().take(LISTED_MAX) {
             table.row([
                 row.hour.to_string(),
                 output::or_dash(row.held),
                 output::or_dash(row.known),
                 row.tries.to_string(),
-                row.cause.as_str().to_owned(),
+                told(row),
             ]);
         }
         table.print();
-        print_rest(given_up.len());
-    }
-}
-
-/// Says how many of a kind are not listed.
-fn print_rest(all: usize) {
-    if all > LISTED_MAX {
-        output::data(&format!("  and {} more", all - LISTED_MAX));
+        if rows.len() > LISTED_MAX {
+            output::data(&format!("  and {} more", rows.len() - LISTED_MAX));
+        }
     }
 }
