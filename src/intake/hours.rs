@@ -84,8 +84,14 @@ impl Doubted {
         previous.map_or(since, |previous| since.min(previous.before(LATE)))
     }
 
+    /// Whether the clock was ahead before: what it called over then may not have been.
+    fn clock_was_ahead(&self) -> bool {
+        let shown = [Some(self.started), self.last_proven, self.previous_plain];
+        shown.into_iter().flatten().any(|shown| shown > self.ended)
+    }
+
     /// An hour of which replies may be missing. A read of it that began two hours after its end
-    /// showed all that was to come.
+    /// showed all that was to come, by a clock that was right.
     fn owe(&self, hour: Hour, cause: Cause) -> OwedHour {
         OwedHour {
             hour,
@@ -93,7 +99,10 @@ impl Doubted {
             gap: None,
             not_before: self.ended.max(hour.start().unix_ms()),
             again_not_before: self.ended,
-            unless_verified_since: hour.end().after(LATE),
+            unless_verified_since: match self.clock_was_ahead() {
+                true => NEVER,
+                false => hour.end().after(LATE),
+            },
         }
     }
 }

@@ -363,3 +363,18 @@ fn what_was_verified_late_is_not_owed_again_but_for_its_own_records() {
         assert_eq!(owed.unless_verified_since, expected, "{}", owed.hour);
     }
 }
+
+#[test]
+fn what_a_clock_ahead_called_verified_is_owed_again() {
+    let right = doubted("2026-11-22 12:05:00", Some("2026-11-22 11:55:00"));
+    let later = at("2026-11-24 09:00:00");
+    for ahead in [
+        Doubted { last_proven: Some(later), ..right },
+        Doubted { previous_plain: Some(later), ..right },
+        Doubted { started: later, ..right },
+    ] {
+        let owed = owed_by_doubt(&ahead, std::iter::empty(), Cause::Doubt);
+        assert!(owed.len() > 2, "{ahead:?}");
+        assert!(owed.iter().all(|owed| owed.unless_verified_since == NEVER), "{ahead:?}");
+    }
+}

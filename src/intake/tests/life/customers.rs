@@ -183,7 +183,7 @@ struct Forged {
 /// When somebody writes: near the end or begin of an hour more often than chance would, and where
 /// the clock goes wild every other time when it is judged again.
 fn stamp(fate: &Fate, dice: &mut Dice) -> i64 {
-    let time = match fate.judged_from {
+    let time = match fate.right_from {
         Some(from) if from < fate.end - HOUR && dice.chance(500) => {
             dice.between(from, fate.end - HOUR)
         }

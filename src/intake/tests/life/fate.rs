@@ -70,8 +70,8 @@ pub(super) struct Fate {
     pub(super) mode: ReadMode,
     pub(super) reconcile: Reconcile,
     pub(super) clocks: Clocks,
-    /// Where the clock goes wild: hours that begin then or later are judged. It is right by then.
-    pub(super) judged_from: Option<i64>,
+    /// Where the clock goes wild: since when it is right again.
+    pub(super) right_from: Option<i64>,
     /// Parts of a million by which the wall clock runs fast.
     pub(super) drift: i64,
     pub(super) processes: usize,
@@ -154,7 +154,7 @@ impl Fate {
             mode,
             reconcile,
             clocks,
-            judged_from: None,
+            right_from: None,
             processes: 1 + usize::from(dice.chance(200)),
             announces,
             minutely,
@@ -235,7 +235,7 @@ impl Fate {
         self.episodes.push((from, self.end, rates));
         self.events.push((right_from, Event::SetClock(0)));
         self.events.sort_by_key(|(at, _)| *at);
-        self.judged_from = Some(right_from);
+        self.right_from = Some(right_from);
     }
 
     /// The rates of trouble at a time: none once the life's trouble is over.

@@ -34,8 +34,9 @@ pub(super) struct Judge {
     out: Vec<u32>,
     kept: Vec<u32>,
     looked_like: Vec<u32>,
-    /// By text: whether it may not be lost. A clock that is wrong by days says nothing of when a
-    /// reply was.
+    /// Hours that begin then or later are judged, where not all are.
+    judged_from: Option<i64>,
+    /// By text: whether it may not be lost.
     judged: Vec<bool>,
     /// The reads that took each text's copies out of the box, with the hour of their records.
     carriers: HashMap<usize, Vec<(ReadId, Hour)>>,
@@ -57,9 +58,9 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn of(fate: &Fate, written: &Written) -> Self {
         let nothing = vec![0; written.texts.len()];
-        let hour = |text: &Text| BeijingTime::from_unix_seconds(text.second).hour();
         Self {
-            judged: written.texts.iter().map(|text| is_judged(fate, hour(text))).collect(),
+            judged_from: fate.right_from.map(|_| i64::MAX),
+            judged: vec![fate.right_from.is_none(); written.texts.len()],
             came: nothing.clone(),
             out: nothing.clone(),
             kept: nothing.clone(),
@@ -67,6 +68,23 @@ impl Judge {
             in_a_row_max: in_a_row_max(fate.mode),
             ..Self::default()
         }
+    }
+
+    /// A process has looked for times that a wrong clock set. A clock that is wrong by days says
+    /// nothing of when a reply was, and calls hours over that are to come; what those are can be
+    /// seen once it is right, until they are over. So judged are the hours after that.
+    pub(super) fn mended(&mut self, fate: &Fate, written: &Written, now: i64) {
+        if self.judged_from != Some(i64::MAX) || fate.right_from.is_none_or(|from| now < from) {
+            return;
+        }
+        self.judged_from = Some(now);
+        let hour = |text: &Text| BeijingTime::from_unix_seconds(text.second).hour();
+        self.judged = written.texts.iter().map(|text| self.is_judged(hour(text))).collect();
+    }
+
+    /// Whether nothing of an hour may be lost.
+    fn is_judged(&self, hour: Hour) -> bool {
+        self.judged_from.is_none_or(|from| hour.start().unix_ms().0 >= from)
     }
 
     pub(super) fn replies(&self) -> usize {
@@ -303,18 +321,13 @@ impl Judge {
         }
         let given_up = core.hours_left().into_iter().find(|left| {
             let is_forged = written.forged_hours.contains(&left.hour);
-            left.given_up && !is_forged && is_judged(fate, left.hour)
+            left.given_up && !is_forged && self.is_judged(left.hour)
         });
         match given_up {
             Some(left) => Err(format!("hour {} was given up", left.hour)),
             None => Ok(()),
         }
     }
-}
-
-/// Whether nothing of an hour may be lost.
-fn is_judged(fate: &Fate, hour: Hour) -> bool {
-    fate.judged_from.is_none_or(|from| hour.start().unix_ms().0 >= from)
 }
 
 fn encoded(text: &str, charset: Charset) -> Vec<u8> {

@@ -13,6 +13,10 @@ use crate::clock::Moment;
 use crate::store::read::{Begin, ReadId};
 use crate::time::{UnixMs, millis};
 
+/// How often a process looks for times that a wrong clock set: seldom, because each look costs; and
+/// within the time in which a service does after the clock was set.
+const MENDS_EVERY: i64 = HOUR;
+const MENDS_WITHIN: i64 = 5 * MINUTE;
 /// Acts in one life: far more than any takes that rests when it has nothing to do.
 const ACTS_MAX: u32 = 60_000;
 
@@ -89,12 +93,12 @@ struct Process {
     at: i64,
     /// Whether its first plain read is still to be made.
     first: Option<bool>,
-    mended: i64,
+    mends_at: i64,
 }
 
 impl Process {
     fn starting(at: i64) -> Self {
-        Self { next: Next::Start, at, first: None, mended: at }
+        Self { next: Next::Start, at, first: None, mends_at: at + MENDS_EVERY }
     }
 }
 
@@ -189,6 +193,7 @@ impl Machine {
 
     fn wake(&mut self, now: i64) {
         for process in &mut self.processes {
+            process.mends_at = process.mends_at.min(now + MENDS_WITHIN);
             if matches!(process.next, Next::Look) {
                 process.at = process.at.min(now.max(self.clocks.booted));
             }
@@ -235,6 +240,7 @@ impl Machine {
         Ok(match next {
             Next::Start => {
                 world.core.start(fate, &moment);
+                world.judge.mended(fate, world.written, now);
                 (Next::Look, 0)
             }
             Next::Look => self.look(world, which, &moment, now),
@@ -324,14 +330,17 @@ impl Machine {
         now: i64,
     ) -> (Next, i64) {
         let process = &mut self.processes[which];
-        if now - process.mended > HOUR {
-            process.mended = now;
+        if now >= process.mends_at {
+            process.mends_at = now + MENDS_EVERY;
             world.core.mend(moment);
+            world.judge.mended(world.fate, world.written, now);
         }
+        let mends_in = process.mends_at - now;
         if let Some(deciding) = world.core.open(moment) {
             return (Next::Decide(deciding), 0);
         }
         match world.core.wish(world.fate, &mut process.first, moment) {
+            Wish::Rest(wait) if mends_in <= MENDS_WITHIN => (Next::Look, wait.min(mends_in)),
             Wish::Rest(wait) => (Next::Look, wait),
             Wish::Read(asking) => (Next::Begin(asking), 0),
             Wish::Probe if world.core.begin_probe(world.fate, moment) => (Next::Probe, LATENCY_MIN),
