@@ -293,12 +293,7 @@ impl Judge {
     }
 
     /// What must hold when a life is over: all is kept, once, unchanged, and told once to each.
-    pub(super) fn look_at_end(
-        &self,
-        fate: &Fate,
-        written: &Written,
-        core: &Core,
-    ) -> Result<(), Broken> {
+    pub(super) fn look_at_end(&self, written: &Written, core: &Core) -> Result<(), Broken> {
         for (text, (came, kept)) in self.came.iter().zip(&self.kept).enumerate() {
             let extra = self.looked_like[text];
             let least = if written.claimed.contains(&text) { (*came).min(1) } else { *came };

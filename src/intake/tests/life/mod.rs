@@ -92,7 +92,7 @@ fn live(seed: u64, journal: &mut Vec<String>) -> Result<Lived, Broken> {
         .map_err(|broken| format!("{broken}; at {}", fate::beijing(machine.next_at())));
     *journal = std::mem::take(&mut world.journal);
     let lived = lived?;
-    world.judge.look_at_end(&fate, &written, &world.core)?;
+    world.judge.look_at_end(&written, &world.core)?;
     match world.gateway.early_reads() {
         0 => {
             let in_part = fate.clocks == Clocks::Wild;
