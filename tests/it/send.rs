@@ -31,7 +31,7 @@ fn at(base_url: &str, account: &str) -> Home {
 
 /// A gateway that answers every request with these bytes, or closes where there are none; it says
 /// how many came.
-fn answering(answer: &'static [u8]) -> (String, std::sync::mpsc::Receiver<String>) {
+pub(crate) fn answering(answer: &'static [u8]) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (came, requests) = std::sync::mpsc::channel();
@@ -151,7 +151,7 @@ async fn what_the_gateway_refuses_is_said_with_its_number_and_what_to_do() {
 }
 
 /// Lets the account be called again.
-fn forget_refusal(home: &Home) {
+pub(crate) fn forget_refusal(home: &Home) {
     execute(
         home,
         "UPDATE account SET refused_status = NULL, refused_until_ms = NULL, refusals = 0",

@@ -6,22 +6,23 @@ use replyd::gateway::simulator::{Habits, Simulator};
 use serde_json::{Value, json};
 
 use super::{Answer, Client, client};
+use crate::send::{answering, forget_refusal};
 use crate::support::{Home, Service, Settings, ends, execute, gateway, query, until};
 
 const TO: &str = "13900000001";
 
 async fn sending(account: &str) -> (Simulator, Home, Service, Client) {
     let gateway = gateway(Habits { min_interval: Duration::ZERO, ..Habits::default() }).await;
-    let base_url = gateway.base_url();
-    let home = Home::new(&Settings {
-        base_url: &base_url,
-        schedule: "0 0 0 1 1 *",
-        account,
-        ..Settings::default()
-    });
+    let (home, service, api) = sending_by(&gateway.base_url(), account).await;
+    (gateway, home, service, api)
+}
+
+async fn sending_by(base_url: &str, account: &str) -> (Home, Service, Client) {
+    let home =
+        Home::new(&Settings { base_url, schedule: "0 0 0 1 1 *", account, ..Settings::default() });
     let service = home.serve();
     let api = client(&home).await;
-    (gateway, home, service, api)
+    (home, service, api)
 }
 
 fn send(api: &Client, key: &str, body: &Value) -> Answer {
@@ -183,5 +184,45 @@ async fn what_the_gateway_refuses_is_told_and_the_balance_is_asked_for_seldom() 
     assert_eq!((unsent.status, &unsent.json()["calls"][0]["state"]), (201, &json!("unsent")));
     assert_eq!(unsent.json()["calls"][0]["to"], json!([TO]));
     assert_eq!(query::<i64>(&home, "SELECT count(*) FROM audit_entry"), 1);
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_the_gateway_refuses_is_left_alone() {
+    let (url, requests) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n101");
+    let (home, service, api) = sending_by(&url, "").await;
+    let is_refused =
+        || query::<i64>(&home, "SELECT count(*) FROM account WHERE refused_status = 101") == 1;
+    until("the refusal of the first read", is_refused).await;
+    forget_refusal(&home);
+    requests.try_iter().for_each(drop);
+    let state = |key| {
+        let sent = send(&api, key, &json!({ "to": [TO], "text": "a" }));
+        assert_eq!(sent.status, 201, "{}", sent.json());
+        let call = &sent.json()["calls"][0];
+        (call["state"].clone(), call["status"].clone())
+    };
+    // The first of them is refused, and no other call is made.
+    assert_eq!(state("the-first-of-them"), (json!("refused"), json!(101)));
+    assert_eq!(requests.try_iter().count(), 1);
+    assert!(is_refused());
+    assert_eq!(state("the-second-of-them"), (json!("unsent"), Value::Null));
+    assert_eq!(api.get("/api/v1/balance")["items"][0]["status"], 101);
+    assert_eq!(requests.try_iter().count(), 0, "it was called all the same");
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_is_refused_counts_as_a_refusal() {
+    let (url, requests) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n109");
+    let (home, service, api) = sending_by(&url, "").await;
+    let is_refused =
+        || query::<i64>(&home, "SELECT count(*) FROM account WHERE refused_status = 109") == 1;
+    until("the refusal of the first read", is_refused).await;
+    forget_refusal(&home);
+    requests.try_iter().for_each(drop);
+    assert_eq!(api.get("/api/v1/balance")["items"][0]["status"], 109);
+    assert_eq!(requests.try_iter().count(), 1);
+    assert!(is_refused());
     assert_eq!(service.stop(), Some(0));
 }
