@@ -1,6 +1,6 @@
 //! The two charsets in which gateways speak, and how bytes become text and text bytes.
 
-use encoding_rs::{Encoding, GB18030, GBK, UTF_8};
+use encoding_rs::{Encoding, GBK, UTF_8};
 
 /// The charset of an account's answers. Configured, never guessed: the GBK bytes of some short
 /// texts are valid UTF-8.
@@ -43,7 +43,7 @@ impl Charset {
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Decoded {
         let (text, lossy) = self.encoding().decode_without_bom_handling(bytes);
-        let lossy = lossy || (self == Self::Gbk && reads_as_another_code(bytes, &text));
+        let lossy = lossy || (self == Self::Gbk && holds_no_character(bytes));
         Decoded { text: text.into_owned(), lossy }
     }
 
@@ -66,10 +66,22 @@ impl Charset {
 /// space, which is A1 A1.
 const NO_CHARACTER: &[u8] = b"\xa3\xa0";
 
-/// Whether decoding without an error still lost which code was there.
-fn reads_as_another_code(bytes: &[u8], text: &str) -> bool {
-    let may_hold_it = bytes.windows(NO_CHARACTER.len()).any(|window| window == NO_CHARACTER);
-    may_hold_it && GB18030.encode(text).0 != bytes
+/// Whether that code is among those of a text that can be read.
+fn holds_no_character(text: &[u8]) -> bool {
+    let mut left = text;
+    while let [lead, rest @ ..] = left {
+        if left.starts_with(NO_CHARACTER) {
+            return true;
+        }
+        // As GB18030 has it: one byte, or four of which the second is a digit, or two.
+        let length = match (lead, rest.first()) {
+            (0x00..=0x80 | 0xff, _) => 1,
+            (_, Some(b'0'..=b'9')) => 4,
+            _ => 2,
+        };
+        left = left.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -85,8 +97,17 @@ mod tests {
     #[test]
     fn a_code_without_a_character_is_marked() {
         assert!(Charset::Gbk.decode(b"a\xa3\xa0b").lossy);
-        // The same two bytes across two characters are no code: 耍 (CB A3), 牎 (A0 8E).
-        assert!(!Charset::Gbk.decode(b"\xcb\xa3\xa0\x8e").lossy);
+        assert!(Charset::Gbk.decode(b"\xd6\xd0\x81\x30\x81\x30\x80\xa3\xa0").lossy);
+        // The same two bytes across two characters are no code: 耍 (CB A3), 牎 (A0 8E); nor are
+        // they behind a character of four bytes, or beside the euro sign in its other form.
+        for whole in [
+            &b"\xcb\xa3\xa0\x8e"[..],
+            b"\x81\x30\x81\x30\xcb\xa3\xa0\x8e",
+            b"\xcb\xa3\xa0\x8e\x80",
+            b"\x80\xcb\xa3\xa0\x8e",
+        ] {
+            assert!(!Charset::Gbk.decode(whole).lossy, "{}", whole.escape_ascii());
+        }
     }
 
     #[test]
