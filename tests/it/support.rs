@@ -206,10 +206,28 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop and waits for its exit code.
+    /// Asks it to stop and waits for its exit code. One that has only just begun is first let come
+    /// to where it heeds signals.
     pub(crate) fn stop(mut self) -> Option<i32> {
+        let started = Instant::now();
+        waiting(|| {
+            while self.is_running() && !self.heeds_sigterm() && started.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
         self.signal("TERM");
         waiting(|| self.child.wait().unwrap().code())
+    }
+
+    /// Whether it has a handler for SIGTERM; of a system that does not say so, true.
+    fn heeds_sigterm(&self) -> bool {
+        const SIGTERM: u32 = 15;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let caught = status.ok().and_then(|status| {
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        });
+        caught.is_none_or(|mask| mask & (1 << (SIGTERM - 1)) != 0)
     }
 
     /// Waits until it ends by itself; its exit code.
