@@ -43,7 +43,7 @@ impl Charset {
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Decoded {
         let (text, lossy) = self.encoding().decode_without_bom_handling(bytes);
-        let lossy = lossy || (self == Self::Gbk && holds_no_character(bytes));
+        let lossy = lossy || (self == Self::Gbk && holds_unassigned(bytes));
         Decoded { text: text.into_owned(), lossy }
     }
 
@@ -64,13 +64,13 @@ impl Charset {
 
 /// The one two-byte code that has no character of its own: decoders read it as the ideographic
 /// space, which is A1 A1.
-const NO_CHARACTER: &[u8] = b"\xa3\xa0";
+const UNASSIGNED: &[u8] = b"\xa3\xa0";
 
 /// Whether that code is among those of a text that can be read.
-fn holds_no_character(text: &[u8]) -> bool {
+fn holds_unassigned(text: &[u8]) -> bool {
     let mut left = text;
     while let [lead, rest @ ..] = left {
-        if left.starts_with(NO_CHARACTER) {
+        if left.starts_with(UNASSIGNED) {
             return true;
         }
         // As GB18030 has it: one byte, or four of which the second is a digit, or two.

@@ -214,9 +214,9 @@ impl Service {
             while self.is_running() && !self.heeds_sigterm() && started.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(5));
             }
-        });
-        self.signal("TERM");
-        waiting(|| self.child.wait().unwrap().code())
+            self.signal("TERM");
+            self.child.wait().unwrap().code()
+        })
     }
 
     /// Whether it has a handler for SIGTERM; of a system that does not say so, true.
