@@ -69,16 +69,12 @@ const UNASSIGNED: &[u8] = b"\xa3\xa0";
 /// Whether that code is among those of a text that can be read.
 fn holds_unassigned(text: &[u8]) -> bool {
     let mut left = text;
-    while let [lead, rest @ ..] = left {
+    while let [lead, ..] = left {
         if left.starts_with(UNASSIGNED) {
             return true;
         }
-        // As GB18030 has it: one byte, or four of which the second is a digit, or two.
-        let length = match (lead, rest.first()) {
-            (0x00..=0x80 | 0xff, _) => 1,
-            (_, Some(b'0'..=b'9')) => 4,
-            _ => 2,
-        };
+        // Codes have one byte or two; GB18030's of four are two pairs, each of which begins alike.
+        let length = if matches!(lead, 0x81..=0xfe) { 2 } else { 1 };
         left = left.get(length..).unwrap_or_default();
     }
     false
