@@ -1,14 +1,10 @@
 //! What one worker has at hand: claims that are about to go out, attempts under way, and what they
-//! came to until it is recorded.
+//! came to until it is recorded. It decides what is begun and when a turn is taken; its claims are
+//! sent by [`attempts`](super::attempts).
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::FutureExt as _;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::delivery::pace::{Limits, Pace, replays_of};
 use crate::delivery::sender::Sender;
@@ -40,32 +36,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// into it is given back.
 const DIGEST_CLAIMS: (usize, usize) = (64, 512);
 
-/// An attempt under way. It goes on only while the desk is asked for what has ended: a task of its
-/// own would cost more than what the attempt itself decides.
-type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
-
-/// An attempt that has ended.
-struct Ended {
-    /// What it came to; nothing where it panicked.
-    attempts: Option<Vec<Attempt>>,
-    was_replay: bool,
-}
-
-/// The attempt, which ends for itself alone should it panic.
-fn running(
-    attempt: impl Future<Output = Vec<Attempt>> + Send + 'static,
-    is_replay: bool,
-) -> Running {
-    Box::pin(async move {
-        let attempts = AssertUnwindSafe(attempt).catch_unwind().await.ok();
-        Ended { attempts, was_replay: is_replay }
-    })
-}
-
 /// The claims of one request, and until when it may be begun.
 struct Ready {
     claims: Vec<Claim>,
     begin_by: UnixMs,
+}
+
+/// An attempt that ended.
+pub(super) struct Ended {
+    /// What it came to; nothing where it panicked.
+    pub(super) attempts: Option<Vec<Attempt>>,
+    /// Whether it brought only what was told before.
+    pub(super) was_replay: bool,
 }
 
 /// What a desk gives to a turn.
@@ -84,7 +66,8 @@ pub(super) struct Desk {
     limits: Limits,
     new: VecDeque<Ready>,
     replays: VecDeque<Ready>,
-    running: FuturesUnordered<Running>,
+    /// Attempts under way, and those of them that bring a replay.
+    running: usize,
     replays_running: usize,
     outcomes: Vec<Attempt>,
     /// How many more the turn under way records.
@@ -115,7 +98,7 @@ impl Desk {
             limits,
             new: VecDeque::new(),
             replays: VecDeque::new(),
-            running: FuturesUnordered::new(),
+            running: 0,
             replays_running: 0,
             outcomes: Vec::new(),
             recording: 0,
@@ -136,28 +119,40 @@ impl Desk {
         self.sender.clock().now().unix
     }
 
-    /// Begins what may be begun: what is new first, and no more replays at once than their part.
-    pub(super) fn start(&mut self) {
-        let now = self.now();
-        while self.running.len() < self.limits.concurrency && self.unrecorded() < UNRECORDED_MAX {
-            let may_replay = self.replays_running < replays_of(self.limits.concurrency);
-            let next = self
-                .new
-                .pop_front()
-                .or_else(|| if may_replay { self.replays.pop_front() } else { None });
-            let Some(Ready { claims, begin_by }) = next else { return };
-            if now > begin_by {
+    /// Begins an attempt if one may be begun: what is new first, and no more replays at once than
+    /// their part.
+    pub(super) fn begin(&mut self) -> Option<Vec<Claim>> {
+        while self.may_begin() {
+            let next = self.new.pop_front().or_else(|| self.replays.pop_front());
+            let Ready { claims, begin_by } = next?;
+            if self.now() > begin_by {
                 self.give_back(&claims);
                 continue;
             }
-            let is_replay = is_replay(&claims);
-            self.replays_running += usize::from(is_replay);
+            self.running += 1;
+            self.replays_running += usize::from(is_replay(&claims));
             self.begun += claims.len();
             self.held = claims.len();
-            let sender = Arc::clone(&self.sender);
-            let attempt = async move { sender.attempt(&claims).await };
-            self.running.push(running(attempt, is_replay));
+            return Some(claims);
         }
+        None
+    }
+
+    fn may_begin(&self) -> bool {
+        let may_replay = self.replays_running < replays_of(self.limits.concurrency);
+        let has_ready = !self.new.is_empty() || may_replay && !self.replays.is_empty();
+        has_ready && self.running < self.limits.concurrency && self.unrecorded() < UNRECORDED_MAX
+    }
+
+    /// How many attempts are under way, and how many would be if all that is ready were begun.
+    pub(super) fn busy_with(&self) -> (usize, usize) {
+        let all = self.running + self.new.len() + self.replays.len();
+        (self.running, all.min(self.limits.concurrency))
+    }
+
+    /// Whether nothing is under way, and nothing can be begun before a turn was taken.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.running == 0 && !self.may_begin()
     }
 
     /// How many attempts have ended of which the store does not know yet.
@@ -170,35 +165,19 @@ impl Desk {
         self.returned.extend(claims.iter().map(returned));
     }
 
-    /// Waits until an attempt has ended, and takes all that have; for ever where none is under way.
-    pub(super) async fn ended(&mut self) {
-        match self.running.next().await {
-            Some(ended) => self.take(ended),
-            None => std::future::pending().await,
-        }
-        while let Some(Some(ended)) = self.running.next().now_or_never() {
-            self.take(ended);
-        }
-    }
-
-    /// Waits until none is under way.
-    pub(super) async fn all_ended(&mut self) {
-        while let Some(ended) = self.running.next().await {
-            self.take(ended);
-            self.start();
-        }
-    }
-
-    fn take(&mut self, ended: Ended) {
+    /// Takes what an attempt came to. Says whether that changes when a turn is taken.
+    pub(super) fn end(&mut self, ended: Ended) -> bool {
+        self.running -= 1;
         self.replays_running -= usize::from(ended.was_replay);
         // Of one that panicked nothing is known: its lease ends.
         let Some(attempts) = ended.attempts else {
             self.failures += 1;
-            return;
+            return false;
         };
+        let before = self.outcomes.len();
         let failures = attempts.iter().filter(|attempt| attempt.trouble.is_some()).count();
         self.failures += failures;
-        if self.outcomes.is_empty() {
+        if before == 0 {
             self.since = self.now();
         }
         self.outcomes.extend(attempts);
@@ -206,6 +185,7 @@ impl Desk {
         if failures > 0 && self.sender.shape().is_some() {
             self.give_back_all();
         }
+        before == 0 || before < GROUP && self.outcomes.len() >= GROUP
     }
 
     /// How long until a turn is to be taken; zero when it is now.
@@ -221,14 +201,14 @@ impl Desk {
             true => Duration::MAX,
             false => self.since.after(LINGER).since(now),
         };
-        let wants = self.new.is_empty() && self.running.len() < self.limits.concurrency;
+        let wants = self.new.is_empty() && self.running < self.limits.concurrency;
         let look = if wants { self.look_at.since(now) } else { Duration::MAX };
         linger.min(look)
     }
 
     /// Whether nothing is under way or about to be.
     pub(super) fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.new.is_empty() && self.replays.is_empty()
+        self.running == 0 && self.new.is_empty() && self.replays.is_empty()
     }
 
     /// How many more of each lane can be at hand.
@@ -242,7 +222,7 @@ impl Desk {
             return Lanes { new, replays: replays_of(new).min(new) };
         }
         let wanted = (2 * self.begun).clamp(self.limits.concurrency, CLAIMS_MAX);
-        let free = self.limits.concurrency.saturating_sub(self.running.len());
+        let free = self.limits.concurrency.saturating_sub(self.running);
         let replays = replays_of(wanted).min(replays_of(self.limits.concurrency) * 4);
         Lanes {
             new: wanted.max(free).saturating_sub(self.new.len()),
@@ -253,7 +233,7 @@ impl Desk {
     /// How many are claimed and not recorded.
     fn under_way(&self) -> usize {
         let waiting = self.new.iter().chain(&self.replays);
-        self.running.len() + waiting.map(|ready| ready.claims.len()).sum::<usize>()
+        self.running + waiting.map(|ready| ready.claims.len()).sum::<usize>()
     }
 
     /// What the next turn records, and what it may claim.
@@ -353,9 +333,9 @@ impl Desk {
 }
 
 /// Whether a request brings only what was told before.
-fn is_replay(claims: &[Claim]) -> bool {
+pub(super) fn is_replay(claims: &[Claim]) -> bool {
     claims.iter().all(Claim::is_replay)
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

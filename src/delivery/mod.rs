@@ -6,6 +6,7 @@
 //! [`guard`] says which addresses may be reached, `channel` is the way to them, [`sender`] makes one
 //! attempt, and [`worker`] and [`takeover`] carry out. Nothing here knows of gateways.
 
+mod attempts;
 pub mod channel;
 mod desk;
 pub mod diagnosis;

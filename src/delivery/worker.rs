@@ -18,6 +18,7 @@ use tracing::error;
 
 use crate::clock::{Clock, random_fraction};
 use crate::config::{Order, SubscriberConfig};
+use crate::delivery::attempts::Attempts;
 use crate::delivery::desk::{Desk, HandOver, LEASE_MARGIN, STARTED_WITHIN};
 use crate::delivery::explain;
 use crate::delivery::messages::Shape;
@@ -93,27 +94,27 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let pulse = self.pulses.pulse(&format!("subscriber {}", self.name()), SILENCE_MAX);
         let mut changes = self.store.changes();
-        let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
+        let mut attempts = self.attempts();
         let mut turn: Option<UnderWay> = None;
         // A failing store is told when it begins to fail, not at every try.
         let mut told = false;
         while !stop.is_cancelled() {
             pulse.beat(SILENCE_MAX);
-            desk.start();
             let now = self.now();
-            let rest = desk.rest(now);
+            let rest = attempts.desk().rest(now);
             if turn.is_none() && rest.is_zero() {
-                turn = Some(self.begin(&mut desk, now, None));
+                turn = Some(self.begin(&attempts, now, None));
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = desk.ended() => {}
+                () = attempts.news() => {}
                 (tried, done) = end_of(&mut turn) => {
                     turn = None;
                     match done {
                         Ok((turned, messages_max)) => {
                             told = false;
-                            desk.turned(turned, messages_max, (tried.now, self.now()));
+                            attempts.desk().turned(turned, messages_max, (tried.now, self.now()));
+                            attempts.start();
                         }
                         Err(source @ StoreError::Closed) => return Err(self.failed(source)),
                         Err(source) => {
@@ -121,7 +122,7 @@ impl Worker {
                                 error!(subscriber = self.name(), error = %source, "delivery waits for the store");
                             }
                             told = true;
-                            desk.take_back(&tried, self.now().after(STORE_RETRY));
+                            attempts.desk().take_back(&tried, self.now().after(STORE_RETRY));
                         }
                     }
                 }
@@ -129,12 +130,12 @@ impl Worker {
                     if changed.is_err() {
                         return Err(self.failed(StoreError::Closed));
                     }
-                    desk.look_again();
+                    attempts.desk().look_again();
                 }
                 () = self.sender.clock().sleep(rest.min(REST_MAX)), if turn.is_none() => {}
             }
         }
-        self.wind_up(desk, turn).await;
+        self.wind_up(&attempts, turn).await;
         Ok(())
     }
 
@@ -145,17 +146,18 @@ impl Worker {
     /// The store's own.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<usize, StoreError> {
         let due = self.now();
-        let mut desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
+        let mut attempts = self.attempts();
         while !stop.is_cancelled() {
-            let (tried, done) = self.begin(&mut desk, self.now(), Some(due)).await;
+            let (tried, done) = self.begin(&attempts, self.now(), Some(due)).await;
             let (turned, messages_max) = done?;
             let has_more = turned.next.is_some_and(|next| next <= due);
             let limits = self.rules().limits;
             let opens = standing::pace_of(&turned.standing).opens_for_rate(limits, self.now());
-            desk.turned(turned, messages_max, (tried.now, self.now()));
-            desk.start();
-            match (desk.is_idle(), opens) {
-                (false, _) => desk.all_ended().await,
+            attempts.desk().turned(turned, messages_max, (tried.now, self.now()));
+            attempts.start();
+            let is_idle = attempts.desk().is_idle();
+            match (is_idle, opens) {
+                (false, _) => attempts.at_rest().await,
                 // Only its rate limit keeps the rest back.
                 (true, Some(opens)) if has_more => {
                     let wait = self.sender.clock().sleep(opens.since(self.now()));
@@ -164,8 +166,8 @@ impl Worker {
                 (true, _) => break,
             }
         }
-        let failures = desk.failures();
-        self.wind_up(desk, None).await;
+        let failures = attempts.desk().failures();
+        self.wind_up(&attempts, None).await;
         Ok(failures)
     }
 
@@ -181,6 +183,11 @@ impl Worker {
         WorkerError { subscriber: self.name().to_owned(), source }
     }
 
+    fn attempts(&self) -> Attempts {
+        let desk = Desk::new(Arc::clone(&self.sender), self.rules().limits);
+        Attempts::new(desk, Arc::clone(&self.sender))
+    }
+
     fn rules(&self) -> Rules {
         let config = self.sender.config();
         let limits = Limits { concurrency: config.concurrency, rate: config.rate_limit };
@@ -189,8 +196,8 @@ impl Worker {
     }
 
     /// Begins a turn: what ended goes to the store, and what is due by `due`, or by now, comes back.
-    fn begin(&self, desk: &mut Desk, now: UnixMs, due: Option<UnixMs>) -> UnderWay {
-        let HandOver { outcomes, returned, room, under_way } = desk.hand_over();
+    fn begin(&self, attempts: &Attempts, now: UnixMs, due: Option<UnixMs>) -> UnderWay {
+        let HandOver { outcomes, returned, room, under_way } = attempts.desk().hand_over();
         let config = self.sender.config();
         let turn = Arc::new(Turn {
             subscriber: config.name.clone(),
@@ -216,34 +223,30 @@ impl Worker {
     }
 
     /// Waits for what is under way, records it and gives back what was not begun.
-    async fn wind_up(&self, mut desk: Desk, mut turn: Option<UnderWay>) {
-        while turn.is_some() {
-            // Beside it, what is under way goes on.
-            let (tried, done) = tokio::select! {
-                () = desk.ended() => continue,
-                turned = end_of(&mut turn) => turned,
-            };
-            turn = None;
+    async fn wind_up(&self, attempts: &Attempts, mut turn: Option<UnderWay>) {
+        attempts.desk().close();
+        if turn.is_some() {
+            let (tried, done) = end_of(&mut turn).await;
             match done {
+                // Nothing of it is begun any more.
                 Ok((turned, messages_max)) => {
-                    desk.turned(turned, messages_max, (tried.now, self.now()));
+                    attempts.desk().turned(turned, messages_max, (tried.now, self.now()));
                 }
-                Err(_) => desk.take_back(&tried, self.now()),
+                Err(_) => attempts.desk().take_back(&tried, self.now()),
             }
         }
-        desk.close();
-        desk.all_ended().await;
+        attempts.at_rest().await;
         // While the store fails, again: else the receiver would be told once more what it was
         // told already. The lease bounds it: after that another may send it.
         for _ in 0..LEASE_MARGIN.as_secs() {
-            if !desk.has_something_to_hand_over() {
+            if !attempts.desk().has_something_to_hand_over() {
                 return;
             }
-            match self.begin(&mut desk, self.now(), None).await {
+            match self.begin(attempts, self.now(), None).await {
                 (_, Ok(_)) => return,
                 (tried, Err(error)) => {
                     error!(subscriber = self.name(), %error, "attempts could not be recorded");
-                    desk.take_back(&tried, self.now());
+                    attempts.desk().take_back(&tried, self.now());
                 }
             }
             tokio::time::sleep(STORE_RETRY).await;

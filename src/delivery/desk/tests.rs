@@ -3,13 +3,14 @@ use std::path::Path;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
+use crate::store::attempt::{Next, Timings};
 use crate::store::delivery::Trigger;
 use crate::store::turn::Standing;
 
-const CONCURRENCY: usize = 8;
+pub(in crate::delivery) const CONCURRENCY: usize = 8;
 
 /// A desk whose subscriber takes nothing: its port is the one at which nobody listens.
-fn desk() -> Desk {
+pub(in crate::delivery) fn desk() -> Desk {
     let text = "[[account]]\nname = \"main\"\nbase_url = \"http://127.0.0.1\"\nuid = \"1\"\npassword = \"word\"\n\
          [[subscriber]]\nname = \"crm\"\nurl = \"http://127.0.0.1:1/\"\nallow_private = true\n\
          secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n";
@@ -19,7 +20,7 @@ fn desk() -> Desk {
     Desk::new(Arc::new(sender.ok().unwrap()), limits)
 }
 
-fn claims(count: usize) -> Vec<Claim> {
+pub(in crate::delivery) fn claims(count: usize) -> Vec<Claim> {
     let claim = |delivery| Claim {
         delivery,
         lease: 1,
@@ -35,46 +36,110 @@ fn claims(count: usize) -> Vec<Claim> {
     (1..).map(claim).take(count).collect()
 }
 
-/// Takes a turn's claims, and sends them all.
-async fn send(desk: &mut Desk, count: usize) {
+/// Brings a turn's claims to a desk.
+pub(in crate::delivery) fn bring(desk: &mut Desk, claims: Vec<Claim>, began: UnixMs) {
+    let turned = Turned { claims, next: None, standing: Standing::default() };
     let now = desk.now();
-    let turned = Turned { claims: claims(count), next: None, standing: Standing::default() };
-    desk.turned(turned, usize::MAX, (now, now));
-    desk.start();
-    desk.all_ended().await;
+    desk.turned(turned, usize::MAX, (began, now));
 }
 
-#[tokio::test]
-async fn as_many_again_are_claimed_as_were_begun_and_no_more_than_the_limit() {
+/// Takes a turn's claims, and delivers all that may be begun.
+fn deliver(desk: &mut Desk, count: usize) {
+    let now = desk.now();
+    bring(desk, claims(count), now);
+    while let Some(claims) = desk.begin() {
+        let attempts = claims.iter().map(|claim| delivered(claim, now)).collect();
+        desk.end(Ended { attempts: Some(attempts), was_replay: is_replay(&claims) });
+    }
+}
+
+pub(in crate::delivery) fn delivered(claim: &Claim, now: UnixMs) -> Attempt {
+    Attempt {
+        delivery: claim.delivery,
+        lease: claim.lease,
+        number: claim.attempt,
+        started: now,
+        took: Duration::ZERO,
+        address: None,
+        timings: Timings::default(),
+        http_status: Some(204),
+        trouble: None,
+        answer: Vec::new(),
+        next: Next::Delivered,
+        asked: None,
+        disable: None,
+        reply: None,
+    }
+}
+
+#[test]
+fn as_many_again_are_claimed_as_were_begun_and_no_more_than_the_limit() {
     let mut desk = desk();
     assert_eq!(desk.hand_over().room.new, CONCURRENCY);
     for (sent, room) in
         [(8, 16), (16, 32), (100, 200), (UNRECORDED_MAX, CLAIMS_MAX), (2, CONCURRENCY)]
     {
-        send(&mut desk, sent).await;
+        deliver(&mut desk, sent);
         let handed = desk.hand_over();
         assert_eq!((handed.outcomes.len(), handed.room.new), (sent, room));
     }
 }
 
-#[tokio::test]
-async fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
+#[test]
+fn no_more_is_sent_while_as_much_as_may_be_waits_to_be_recorded() {
     let mut desk = desk();
-    let now = desk.now();
-    let turned = Turned { claims: claims(3), next: None, standing: Standing::default() };
-    let began = now.before(STARTED_WITHIN + Duration::from_secs(1));
-    desk.turned(turned, usize::MAX, (began, now));
-    desk.start();
-    desk.all_ended().await;
+    deliver(&mut desk, UNRECORDED_MAX + 1);
+    assert!(desk.is_at_rest() && !desk.is_idle(), "one is left, and may not be begun");
     let handed = desk.hand_over();
-    assert_eq!((handed.outcomes.len(), handed.returned.len()), (0, 3));
+    assert_eq!((handed.outcomes.len(), handed.under_way), (UNRECORDED_MAX, 1));
+    assert!(desk.is_at_rest(), "they are not recorded yet");
+    let now = desk.now();
+    bring(&mut desk, Vec::new(), now);
+    assert!(!desk.is_at_rest());
 }
 
-#[tokio::test]
-async fn an_attempt_that_panics_takes_nothing_with_it() {
+#[test]
+fn no_more_is_under_way_at_once_than_may_be_and_of_replays_no_more_than_their_part() {
     let mut desk = desk();
-    desk.replays_running = 1;
-    desk.running.push(running(async { panic!("what nobody thought of") }, true));
-    send(&mut desk, 3).await;
-    assert_eq!((desk.replays_running, desk.failures, desk.outcomes.len()), (0, 4, 3));
+    let now = desk.now();
+    let mut replays = claims(2 * CONCURRENCY);
+    for claim in &mut replays {
+        claim.trigger = Trigger::Replay;
+    }
+    bring(&mut desk, replays, now);
+    let mut begun = 0;
+    while desk.begin().is_some() {
+        begun += 1;
+    }
+    assert_eq!(begun, replays_of(CONCURRENCY));
+    bring(&mut desk, claims(2 * CONCURRENCY), now);
+    while desk.begin().is_some() {
+        begun += 1;
+    }
+    assert_eq!(begun, CONCURRENCY);
+}
+
+#[test]
+fn the_worker_is_told_of_the_first_that_ended_and_of_enough_and_not_of_each() {
+    let mut desk = desk();
+    let now = desk.now();
+    bring(&mut desk, claims(GROUP + 1), now);
+    let mut told = Vec::new();
+    for number in 1..=GROUP + 1 {
+        let claims = desk.begin().unwrap();
+        let attempts = Some(vec![delivered(&claims[0], now)]);
+        if desk.end(Ended { attempts, was_replay: false }) {
+            told.push(number);
+        }
+    }
+    assert_eq!(told, [1, GROUP]);
+}
+
+#[test]
+fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
+    let mut desk = desk();
+    let began = desk.now().before(STARTED_WITHIN + Duration::from_secs(1));
+    bring(&mut desk, claims(3), began);
+    assert!(desk.begin().is_none());
+    assert_eq!(desk.hand_over().returned.len(), 3);
 }

@@ -1,0 +1,105 @@
+//! The tasks that make one worker's attempts: as many as may be under way at once. Each takes from
+//! the desk what is ready, sends it, lays what it came to on the desk, and takes the next. So the
+//! worker itself is busy once for many attempts, and they are made on all cores.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::delivery::desk::{Desk, Ended, is_replay};
+use crate::delivery::sender::Sender;
+use crate::store::attempt::Attempt;
+use crate::store::delivery::Claim;
+
+/// The tasks. They end when this is dropped, wherever they are.
+pub(super) struct Attempts {
+    shared: Arc<Shared>,
+    sender: Arc<Sender>,
+    tasks: JoinSet<()>,
+}
+
+/// What the tasks and their worker have in common.
+struct Shared {
+    desk: Mutex<Desk>,
+    /// Something is ready.
+    ready: Notify,
+    /// The worker has reason to look at the desk.
+    news: Notify,
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempts {
+    pub(super) fn new(desk: Desk, sender: Arc<Sender>) -> Self {
+        let shared = Shared { desk: Mutex::new(desk), ready: Notify::new(), news: Notify::new() };
+        Self { shared: Arc::new(shared), sender, tasks: JoinSet::new() }
+    }
+
+    /// The desk, which nobody else changes meanwhile.
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.shared.desk()
+    }
+
+    /// Has begun what may be begun.
+    pub(super) fn start(&mut self) {
+        let (running, busy) = self.desk().busy_with();
+        while self.tasks.len() < busy {
+            let sender = Arc::clone(&self.sender);
+            let attempt = move |claims: Vec<Claim>| {
+                let sender = Arc::clone(&sender);
+                async move { sender.attempt(&claims).await }
+            };
+            self.tasks.spawn(make(Arc::clone(&self.shared), attempt));
+        }
+        for _ in running..busy {
+            self.shared.ready.notify_one();
+        }
+    }
+
+    /// Waits until the worker has reason to look at the desk: the first or enough attempts have
+    /// ended, or nothing is left to begin.
+    pub(super) async fn news(&self) {
+        self.shared.news.notified().await;
+    }
+
+    /// Waits until nothing is under way, and nothing can be begun before a turn was taken.
+    pub(super) async fn at_rest(&self) {
+        while !self.desk().is_at_rest() {
+            self.news().await;
+        }
+    }
+}
+
+/// Makes attempts, one after the other.
+async fn make<A>(shared: Arc<Shared>, attempt: impl Fn(Vec<Claim>) -> A)
+where
+    A: Future<Output = Vec<Attempt>>,
+{
+    loop {
+        let mut ready = std::pin::pin!(shared.ready.notified());
+        // From here on it is waited for: what becomes ready after the look at the desk is not missed.
+        ready.as_mut().enable();
+        let begun = shared.desk().begin();
+        let Some(claims) = begun else {
+            shared.news.notify_one();
+            ready.await;
+            continue;
+        };
+        let was_replay = is_replay(&claims);
+        // One that panics ends for itself alone.
+        let attempts = AssertUnwindSafe(attempt(claims)).catch_unwind().await.ok();
+        if shared.desk().end(Ended { attempts, was_replay }) {
+            shared.news.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
