@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::delivery::desk::{Desk, Ended, is_replay};
+use crate::delivery::desk::{Begun, Desk, Ended};
 use crate::delivery::sender::Sender;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Claim;
@@ -87,15 +87,14 @@ where
         // From here on it is waited for: what becomes ready after the look at the desk is not missed.
         ready.as_mut().enable();
         let begun = shared.desk().begin();
-        let Some(claims) = begun else {
+        let Some(Begun { number, claims }) = begun else {
             shared.news.notify_one();
             ready.await;
             continue;
         };
-        let was_replay = is_replay(&claims);
         // One that panics ends for itself alone.
         let attempts = AssertUnwindSafe(attempt(claims)).catch_unwind().await.ok();
-        if shared.desk().end(Ended { attempts, was_replay }) {
+        if shared.desk().end(Ended { number, attempts }) {
             shared.news.notify_one();
         }
     }

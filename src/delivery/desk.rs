@@ -2,7 +2,7 @@
 //! came to until it is recorded. It decides what is begun and when a turn is taken; its claims are
 //! sent by [`attempts`](super::attempts).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::delivery::sender::Sender;
 use crate::delivery::standing;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Claim;
-use crate::store::turn::{Lanes, Returned, Turn, Turned};
+use crate::store::turn::{Lanes, Turn, Turned};
 use crate::time::UnixMs;
 
 /// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
@@ -42,18 +42,46 @@ struct Ready {
     begin_by: UnixMs,
 }
 
+/// An attempt that begins.
+pub(super) struct Begun {
+    /// Which of the desk's attempts it is.
+    pub(super) number: u64,
+    /// What it is to bring.
+    pub(super) claims: Vec<Claim>,
+}
+
+/// An attempt under way.
+struct Running {
+    /// The deliveries that it is to bring, by their lease.
+    deliveries: Vec<i64>,
+    lease: i64,
+    is_replay: bool,
+}
+
 /// An attempt that ended.
 pub(super) struct Ended {
+    /// Which it was.
+    pub(super) number: u64,
     /// What it came to; nothing where it panicked.
     pub(super) attempts: Option<Vec<Attempt>>,
-    /// Whether it brought only what was told before.
-    pub(super) was_replay: bool,
+}
+
+/// What an attempt was to bring that panicked. Of it nothing is known: it stays in hand as long as a
+/// sender's that died.
+struct Lost {
+    deliveries: Vec<i64>,
+    lease: i64,
+    until: UnixMs,
 }
 
 /// What a desk gives to a turn.
 pub(super) struct HandOver {
     pub(super) outcomes: Vec<Attempt>,
-    pub(super) returned: Vec<Returned>,
+    pub(super) lease: Option<i64>,
+    /// What is claimed under that lease, and neither tried nor given back.
+    pub(super) in_hand: Vec<i64>,
+    /// Whether anything is given back.
+    pub(super) gives_back: bool,
     /// How many more of each lane can be at hand.
     pub(super) room: Lanes,
     /// How many are claimed and not recorded.
@@ -66,15 +94,21 @@ pub(super) struct Desk {
     limits: Limits,
     new: VecDeque<Ready>,
     replays: VecDeque<Ready>,
-    /// Attempts under way, and those of them that bring a replay.
-    running: usize,
+    /// The lease under which all is in hand that was claimed since the last was lost.
+    lease: Option<i64>,
+    /// Attempts under way, by their numbers, and how many of them bring a replay.
+    running: HashMap<u64, Running>,
     replays_running: usize,
+    /// The next attempt's number.
+    number: u64,
+    lost: Vec<Lost>,
     outcomes: Vec<Attempt>,
     /// How many more the turn under way records.
     recording: usize,
     /// When the first of the outcomes came.
     since: UnixMs,
-    returned: Vec<Returned>,
+    /// Whether claims were given back since the turn under way began.
+    gives_back: bool,
     /// Attempts begun since the last turn: so many, and as many again, are claimed in the next.
     begun: usize,
     /// How many the last message of a product held.
@@ -98,12 +132,15 @@ impl Desk {
             limits,
             new: VecDeque::new(),
             replays: VecDeque::new(),
-            running: 0,
+            lease: None,
+            running: HashMap::new(),
             replays_running: 0,
+            number: 0,
+            lost: Vec::new(),
             outcomes: Vec::new(),
             recording: 0,
             since: UnixMs(0),
-            returned: Vec::new(),
+            gives_back: false,
             begun: 0,
             held: 0,
             pace: Pace::default(),
@@ -121,19 +158,25 @@ impl Desk {
 
     /// Begins an attempt if one may be begun: what is new first, and no more replays at once than
     /// their part.
-    pub(super) fn begin(&mut self) -> Option<Vec<Claim>> {
+    pub(super) fn begin(&mut self) -> Option<Begun> {
         while self.may_begin() {
             let next = self.new.pop_front().or_else(|| self.replays.pop_front());
             let Ready { claims, begin_by } = next?;
             if self.now() > begin_by {
-                self.give_back(&claims);
+                self.gives_back = true;
                 continue;
             }
-            self.running += 1;
-            self.replays_running += usize::from(is_replay(&claims));
+            let running = Running {
+                deliveries: claims.iter().map(|claim| claim.delivery).collect(),
+                lease: lease_of(&claims),
+                is_replay: is_replay(&claims),
+            };
+            self.number += 1;
+            self.replays_running += usize::from(running.is_replay);
+            self.running.insert(self.number, running);
             self.begun += claims.len();
             self.held = claims.len();
-            return Some(claims);
+            return Some(Begun { number: self.number, claims });
         }
         None
     }
@@ -141,18 +184,21 @@ impl Desk {
     fn may_begin(&self) -> bool {
         let may_replay = self.replays_running < replays_of(self.limits.concurrency);
         let has_ready = !self.new.is_empty() || may_replay && !self.replays.is_empty();
-        has_ready && self.running < self.limits.concurrency && self.unrecorded() < UNRECORDED_MAX
+        has_ready
+            && self.running.len() < self.limits.concurrency
+            && self.unrecorded() < UNRECORDED_MAX
     }
 
     /// How many attempts are under way, and how many would be if all that is ready were begun.
     pub(super) fn busy_with(&self) -> (usize, usize) {
-        let all = self.running + self.new.len() + self.replays.len();
-        (self.running, all.min(self.limits.concurrency))
+        let running = self.running.len();
+        let all = running + self.new.len() + self.replays.len();
+        (running, all.min(self.limits.concurrency))
     }
 
     /// Whether nothing is under way, and nothing can be begun before a turn was taken.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.running == 0 && !self.may_begin()
+        self.running.is_empty() && !self.may_begin()
     }
 
     /// How many attempts have ended of which the store does not know yet.
@@ -160,18 +206,17 @@ impl Desk {
         self.outcomes.len() + self.recording
     }
 
-    fn give_back(&mut self, claims: &[Claim]) {
-        let returned = |claim: &Claim| Returned { delivery: claim.delivery, lease: claim.lease };
-        self.returned.extend(claims.iter().map(returned));
-    }
-
     /// Takes what an attempt came to. Says whether that changes when a turn is taken.
     pub(super) fn end(&mut self, ended: Ended) -> bool {
-        self.running -= 1;
-        self.replays_running -= usize::from(ended.was_replay);
-        // Of one that panicked nothing is known: its lease ends.
+        let Some(Running { deliveries, lease, is_replay }) = self.running.remove(&ended.number)
+        else {
+            return false;
+        };
+        self.replays_running -= usize::from(is_replay);
         let Some(attempts) = ended.attempts else {
             self.failures += 1;
+            let until = self.now().after(self.sender.config().timeout + LEASE_MARGIN);
+            self.lost.push(Lost { deliveries, lease, until });
             return false;
         };
         let before = self.outcomes.len();
@@ -201,14 +246,16 @@ impl Desk {
             true => Duration::MAX,
             false => self.since.after(LINGER).since(now),
         };
-        let wants = self.new.is_empty() && self.running < self.limits.concurrency;
-        let look = if wants { self.look_at.since(now) } else { Duration::MAX };
+        let wants = self.new.is_empty() && self.running.len() < self.limits.concurrency;
+        let first_lost = self.lost.iter().map(|lost| lost.until).min();
+        let look_at = first_lost.map_or(self.look_at, |until| until.min(self.look_at));
+        let look = if wants { look_at.since(now) } else { Duration::MAX };
         linger.min(look)
     }
 
     /// Whether nothing is under way or about to be.
     pub(super) fn is_idle(&self) -> bool {
-        self.running == 0 && self.new.is_empty() && self.replays.is_empty()
+        self.running.is_empty() && self.new.is_empty() && self.replays.is_empty()
     }
 
     /// How many more of each lane can be at hand.
@@ -222,7 +269,7 @@ impl Desk {
             return Lanes { new, replays: replays_of(new).min(new) };
         }
         let wanted = (2 * self.begun).clamp(self.limits.concurrency, CLAIMS_MAX);
-        let free = self.limits.concurrency.saturating_sub(self.running);
+        let free = self.limits.concurrency.saturating_sub(self.running.len());
         let replays = replays_of(wanted).min(replays_of(self.limits.concurrency) * 4);
         Lanes {
             new: wanted.max(free).saturating_sub(self.new.len()),
@@ -233,7 +280,19 @@ impl Desk {
     /// How many are claimed and not recorded.
     fn under_way(&self) -> usize {
         let waiting = self.new.iter().chain(&self.replays);
-        self.running + waiting.map(|ready| ready.claims.len()).sum::<usize>()
+        self.running.len() + waiting.map(|ready| ready.claims.len()).sum::<usize>()
+    }
+
+    /// What is claimed under the lease that stands, and neither tried nor given back.
+    fn in_hand(&self) -> Vec<i64> {
+        let running = self.running.values().map(|it| (it.lease, &it.deliveries));
+        let lost = self.lost.iter().map(|it| (it.lease, &it.deliveries));
+        let tried = running.chain(lost).filter(|(lease, _)| Some(*lease) == self.lease);
+        let ready = self.new.iter().chain(&self.replays).flat_map(|ready| &ready.claims);
+        tried
+            .flat_map(|(_, deliveries)| deliveries.iter().copied())
+            .chain(ready.map(|claim| claim.delivery))
+            .collect()
     }
 
     /// What the next turn records, and what it may claim.
@@ -241,13 +300,23 @@ impl Desk {
         let (room, under_way) = (self.room(), self.under_way());
         self.begun = 0;
         self.has_changed = false;
+        let (now, lost) = (self.now(), self.lost.len());
+        self.lost.retain(|lost| lost.until > now);
+        self.gives_back |= self.lost.len() < lost;
         let outcomes = std::mem::take(&mut self.outcomes);
         self.recording = outcomes.len();
-        HandOver { outcomes, returned: std::mem::take(&mut self.returned), room, under_way }
+        HandOver {
+            outcomes,
+            lease: self.lease,
+            in_hand: self.in_hand(),
+            gives_back: std::mem::take(&mut self.gives_back),
+            room,
+            under_way,
+        }
     }
 
     pub(super) fn has_something_to_hand_over(&self) -> bool {
-        !self.outcomes.is_empty() || !self.returned.is_empty()
+        !self.outcomes.is_empty() || self.gives_back
     }
 
     /// Takes what a turn brought that began then; a product lets so many messages through.
@@ -258,6 +327,12 @@ impl Desk {
         (began, now): (UnixMs, UnixMs),
     ) {
         self.recording = 0;
+        if turned.lease != self.lease {
+            // Others may have what was claimed under the lease that is no more.
+            self.new.clear();
+            self.replays.clear();
+        }
+        self.lease = turned.lease;
         let begin_by = began.after(STARTED_WITHIN);
         let is_empty = turned.claims.is_empty();
         for claims in self.requests(turned.claims, messages_max) {
@@ -288,7 +363,7 @@ impl Desk {
         let of = |which: &[usize]| {
             which.iter().filter_map(|at| claims.get(*at).cloned()).collect::<Vec<_>>()
         };
-        self.give_back(&of(&plan.left));
+        self.gives_back |= !plan.left.is_empty();
         plan.messages.iter().map(|which| of(which)).collect()
     }
 
@@ -303,7 +378,7 @@ impl Desk {
     pub(super) fn take_back(&mut self, turn: &Turn, not_before: UnixMs) {
         self.recording = 0;
         self.outcomes.splice(..0, turn.outcomes.iter().cloned());
-        self.returned.splice(..0, turn.returned.iter().copied());
+        self.gives_back |= turn.gives_back;
         self.not_before = not_before;
     }
 
@@ -320,10 +395,9 @@ impl Desk {
     }
 
     fn give_back_all(&mut self) {
-        let unused: Vec<Ready> = self.new.drain(..).chain(self.replays.drain(..)).collect();
-        for Ready { claims, .. } in unused {
-            self.give_back(&claims);
-        }
+        self.gives_back |= !self.new.is_empty() || !self.replays.is_empty();
+        self.new.clear();
+        self.replays.clear();
     }
 
     /// How many attempts failed.
@@ -333,8 +407,13 @@ impl Desk {
 }
 
 /// Whether a request brings only what was told before.
-pub(super) fn is_replay(claims: &[Claim]) -> bool {
+fn is_replay(claims: &[Claim]) -> bool {
     claims.iter().all(Claim::is_replay)
+}
+
+/// The lease of a request's claims, which were all made in one turn.
+fn lease_of(claims: &[Claim]) -> i64 {
+    claims.first().map(|claim| claim.lease).unwrap_or_default()
 }
 
 #[cfg(test)]

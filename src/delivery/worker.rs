@@ -197,12 +197,15 @@ impl Worker {
 
     /// Begins a turn: what ended goes to the store, and what is due by `due`, or by now, comes back.
     fn begin(&self, attempts: &Attempts, now: UnixMs, due: Option<UnixMs>) -> UnderWay {
-        let HandOver { outcomes, returned, room, under_way } = attempts.desk().hand_over();
+        let handed = attempts.desk().hand_over();
+        let HandOver { outcomes, lease, in_hand, gives_back, room, under_way } = handed;
         let config = self.sender.config();
         let turn = Arc::new(Turn {
             subscriber: config.name.clone(),
             outcomes,
-            returned,
+            lease,
+            in_hand,
+            gives_back,
             due: due.unwrap_or(now),
             now,
             lease_end: now.after(config.timeout + STARTED_WITHIN + LEASE_MARGIN),
@@ -265,11 +268,12 @@ async fn end_of(turn: &mut Option<UnderWay>) -> (Arc<Turn>, Done) {
 /// Takes a turn. One that has nothing to record first looks whether anything is due: looking
 /// keeps nobody from writing.
 async fn take_turn(store: &Store, turn: Arc<Turn>, asked: Asked) -> Done {
-    if turn.outcomes.is_empty() && turn.returned.is_empty() {
-        let next = store.next_due(&turn.subscriber).await?;
+    if turn.outcomes.is_empty() && !turn.gives_back {
+        let next = store.next_due(&turn.subscriber, turn.lease).await?;
         if next.is_none_or(|next| next > turn.due) {
             let standing = store.standing(&turn.subscriber).await?;
-            return Ok((Turned { claims: Vec::new(), next, standing }, 0));
+            let lease = turn.lease;
+            return Ok((Turned { claims: Vec::new(), lease, next, standing }, 0));
         }
     }
     let (now, name) = (turn.now, turn.subscriber.clone());

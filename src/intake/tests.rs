@@ -376,7 +376,9 @@ async fn of_one_persons_replies_the_first_written_goes_first_however_late_it_cam
     let turn = Turn {
         subscriber: "crm".to_owned(),
         outcomes: Vec::new(),
-        returned: Vec::new(),
+        lease: None,
+        in_hand: Vec::new(),
+        gives_back: false,
         due: now,
         now,
         lease_end: now.after(TIMEOUT),

@@ -12,7 +12,7 @@ use crate::time::UnixMs;
 pub struct Attempt {
     /// The delivery's number.
     pub delivery: i64,
-    /// The claim under which it was tried.
+    /// The lease under which it was tried.
     pub lease: i64,
     /// The number of the attempt, from 1.
     pub number: u32,

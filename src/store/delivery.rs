@@ -58,7 +58,7 @@ pub enum DeliveryState {
     Held,
     /// It goes out when it is due.
     Waiting,
-    /// A worker has it.
+    /// It waits, and a worker has it in hand.
     Sending,
     /// The receiver has it.
     Delivered,
@@ -99,12 +99,12 @@ impl DeliveryState {
     }
 }
 
-/// A delivery claimed by a worker: its alone until the lease ends.
+/// A delivery claimed by a worker: in its hand alone until its lease ends.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The delivery's number.
     pub delivery: i64,
-    /// Which claim of it this is: an outcome counts only while no later claim was made.
+    /// The lease under which it is in hand: an outcome counts only while that stands.
     pub lease: i64,
     /// The event's id, the receiver's `webhook-id`.
     pub event_id: String,

@@ -10,7 +10,7 @@ use crate::store::attempt::{Attempt, Disabled};
 use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::store::read::NewEvent;
-use crate::store::sqlite::{claims, outcomes, turns};
+use crate::store::sqlite::{outcomes, turns};
 use crate::time::UnixMs;
 
 /// What a worker brings to a turn, and what it wants.
@@ -19,13 +19,18 @@ pub struct Turn {
     pub subscriber: String,
     /// What attempts came to that were made since the last turn.
     pub outcomes: Vec<Attempt>,
-    /// Claims that were not used: they are due again.
-    pub returned: Vec<Returned>,
+    /// The worker's lease, if it has one.
+    pub lease: Option<i64>,
+    /// What it has in hand under that lease: claims that are tried or will be. What it had in hand
+    /// before, and is neither here nor among the outcomes, is given back.
+    pub in_hand: Vec<i64>,
+    /// Whether it gives anything back.
+    pub gives_back: bool,
     /// What is due by then may be claimed.
     pub due: UnixMs,
     /// When it is.
     pub now: UnixMs,
-    /// Until when claims hold.
+    /// Until when its lease holds.
     pub lease_end: UnixMs,
     /// How one person's deliveries go out.
     pub line: Line,
@@ -40,15 +45,6 @@ pub enum Line {
     OneByOne,
     /// By the time of their replies, as many together as there are: for messages that hold several.
     Together,
-}
-
-/// A claim that was not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Returned {
-    /// The delivery's number.
-    pub delivery: i64,
-    /// The claim.
-    pub lease: i64,
 }
 
 /// How a subscriber does.
@@ -97,7 +93,10 @@ pub type Tell = Box<dyn FnOnce(&[(String, Route)]) -> Vec<NewEvent> + Send>;
 pub struct Turned {
     /// What was claimed.
     pub claims: Vec<Claim>,
-    /// When the next delivery is due of what was not claimed.
+    /// The lease under which that is in hand, and whatever was before. What the worker had in hand
+    /// under another is not its any more.
+    pub lease: Option<i64>,
+    /// When the next delivery is due that nobody has in hand, or another's lease ends.
     pub next: Option<UnixMs>,
     /// How the subscriber does.
     pub standing: Standing,
@@ -122,7 +121,8 @@ impl Store {
         Ok(turned)
     }
 
-    /// Claims up to `limit` of a subscriber's due deliveries until `lease_end`, whatever its pace.
+    /// Claims up to `limit` of a subscriber's due deliveries until `lease_end`, whatever its pace, under
+    /// a lease of their own.
     ///
     /// # Errors
     /// The store's own.
@@ -136,7 +136,9 @@ impl Store {
         let turn = Turn {
             subscriber: subscriber.to_owned(),
             outcomes: Vec::new(),
-            returned: Vec::new(),
+            lease: None,
+            in_hand: Vec::new(),
+            gives_back: false,
             due: now,
             now,
             lease_end,
@@ -146,7 +148,7 @@ impl Store {
         self.engine
             .write(move |connection| {
                 let standing = turns::standing(connection, &turn.subscriber)?;
-                claims::claim(connection, &turn, standing.resumed, all)
+                Ok(turns::take(connection, &turn, (standing.resumed, all))?.claims)
             })
             .await
     }
@@ -160,20 +162,25 @@ impl Store {
         self.engine.read(move |connection| turns::standing(connection, &subscriber)).await
     }
 
-    /// When the subscriber's next delivery is due; none when none waits.
+    /// When the next of the subscriber's deliveries is due that nobody has in hand, or the first lease
+    /// ends but for one's own; none when none waits.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn next_due(&self, subscriber: &str) -> Result<Option<UnixMs>, StoreError> {
+    pub async fn next_due(
+        &self,
+        subscriber: &str,
+        own: Option<i64>,
+    ) -> Result<Option<UnixMs>, StoreError> {
         let subscriber = subscriber.to_owned();
-        self.engine.read(move |connection| claims::next_due(connection, &subscriber)).await
+        self.engine.read(move |connection| turns::next_due(connection, &subscriber, own)).await
     }
 
-    /// Records an attempt and what becomes of its delivery.
+    /// Records an attempt and what becomes of its delivery, which is in hand no more.
     ///
     /// # Errors
     /// The store's own.
     pub async fn record_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
-        self.engine.write(move |connection| outcomes::record(connection, &[attempt])).await
+        self.engine.write(move |connection| outcomes::record_one(connection, attempt)).await
     }
 }

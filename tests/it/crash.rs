@@ -125,12 +125,13 @@ async fn crash(seed: u64) -> Seen {
         let claimed: String = query(
             &home,
             "SELECT coalesce(group_concat(event.id, ' '), '')
-             FROM delivery JOIN event ON seq = event_seq WHERE state = 'sending'",
+             FROM delivery JOIN event ON seq = event_seq
+             WHERE state = 'waiting' AND delivery.id IN (SELECT delivery_id FROM in_hand)",
         );
         let claimed: HashSet<&str> = claimed.split_whitespace().collect();
         seen.under_way += claimed.len();
-        // As if the claims of the dead process had ended.
-        execute(&home, "UPDATE delivery SET due_ms = 0 WHERE state = 'sending'");
+        // As if the dead process's lease had ended.
+        execute(&home, "UPDATE lease SET end_ms = 0");
         let survived = crm.webhooks().len();
         let service = home.serve();
         let open = "delivery WHERE state != 'delivered'";

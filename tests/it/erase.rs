@@ -164,7 +164,7 @@ async fn what_is_being_sent_while_it_is_erased_leaves_nothing() {
     let service = home.serve();
     gateway.arrive(UID, reply(MINE, "secretword"));
     receiver.wait_for(1).await;
-    assert_eq!(count(&home, "delivery WHERE state = 'sending'"), 1);
+    assert_eq!(count(&home, "in_hand"), 1);
     let done = erase(&home, &["--yes"]);
     assert_eq!((&done["replies"], &done["under_way"]), (&json!(1), &json!(1)));
     receiver.take(Duration::ZERO);

@@ -14,7 +14,7 @@ use crate::support::{
     Home, Receiver, Settings, UID, Webhook, config, ends, gateway, query, reply, subscriber, until,
 };
 
-const DONE: &str = "delivery WHERE state IN ('waiting', 'sending', 'held')";
+const DONE: &str = "delivery WHERE state IN ('waiting', 'held')";
 /// Kills of a service while its fallback takes over.
 const KILLS: usize = 4;
 

@@ -45,8 +45,8 @@ FROM n;
 INSERT INTO tally (identity, account, hour, plain, seen)
 SELECT identity, account, replied_at / 3600 + 8, 1, 0 FROM reply;
 INSERT INTO event (id, type, body) SELECT id, 'reply.received', printf('%400d', seq) FROM reply;
-INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, attempts, lease)
-SELECT 'crm', seq, 'auto', 'delivered', 1700000000000, 1700000000000, 1, 1 FROM event;
+INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, attempts)
+SELECT 'crm', seq, 'auto', 'delivered', 1700000000000, 1700000000000, 1 FROM event;
 INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, http_status, next)
 SELECT id, 1, 1700000000000, 20, 204, 'delivered' FROM delivery;
 ";

@@ -38,7 +38,7 @@ pub(in crate::delivery) fn claims(count: usize) -> Vec<Claim> {
 
 /// Brings a turn's claims to a desk.
 pub(in crate::delivery) fn bring(desk: &mut Desk, claims: Vec<Claim>, began: UnixMs) {
-    let turned = Turned { claims, next: None, standing: Standing::default() };
+    let turned = Turned { claims, lease: Some(1), next: None, standing: Standing::default() };
     let now = desk.now();
     desk.turned(turned, usize::MAX, (began, now));
 }
@@ -47,9 +47,9 @@ pub(in crate::delivery) fn bring(desk: &mut Desk, claims: Vec<Claim>, began: Uni
 fn deliver(desk: &mut Desk, count: usize) {
     let now = desk.now();
     bring(desk, claims(count), now);
-    while let Some(claims) = desk.begin() {
-        let attempts = claims.iter().map(|claim| delivered(claim, now)).collect();
-        desk.end(Ended { attempts: Some(attempts), was_replay: is_replay(&claims) });
+    while let Some(Begun { number, claims }) = desk.begin() {
+        let attempts = Some(claims.iter().map(|claim| delivered(claim, now)).collect());
+        desk.end(Ended { number, attempts });
     }
 }
 
@@ -126,9 +126,9 @@ fn the_worker_is_told_of_the_first_that_ended_and_of_enough_and_not_of_each() {
     bring(&mut desk, claims(GROUP + 1), now);
     let mut told = Vec::new();
     for number in 1..=GROUP + 1 {
-        let claims = desk.begin().unwrap();
+        let Begun { number: of, claims } = desk.begin().unwrap();
         let attempts = Some(vec![delivered(&claims[0], now)]);
-        if desk.end(Ended { attempts, was_replay: false }) {
+        if desk.end(Ended { number: of, attempts }) {
             told.push(number);
         }
     }
@@ -141,5 +141,58 @@ fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
     let began = desk.now().before(STARTED_WITHIN + Duration::from_secs(1));
     bring(&mut desk, claims(3), began);
     assert!(desk.begin().is_none());
-    assert_eq!(desk.hand_over().returned.len(), 3);
+    let handed = desk.hand_over();
+    assert_eq!((handed.gives_back, handed.in_hand), (true, Vec::new()));
+}
+
+fn in_hand(desk: &mut Desk) -> Vec<i64> {
+    let mut in_hand = desk.hand_over().in_hand;
+    in_hand.sort_unstable();
+    in_hand
+}
+
+#[test]
+fn in_hand_is_what_is_claimed_until_it_ended_or_is_given_back() {
+    let mut desk = desk();
+    let now = desk.now();
+    bring(&mut desk, claims(3), now);
+    let Begun { number, claims } = desk.begin().unwrap();
+    desk.begin().unwrap();
+    assert_eq!(in_hand(&mut desk), [1, 2, 3]);
+    desk.end(Ended { number, attempts: Some(vec![delivered(&claims[0], now)]) });
+    assert_eq!(in_hand(&mut desk), [2, 3]);
+    desk.close();
+    let handed = desk.hand_over();
+    assert_eq!((handed.gives_back, handed.in_hand, handed.lease), (true, vec![2], Some(1)));
+}
+
+#[test]
+fn what_an_attempt_was_to_bring_that_panicked_stays_in_hand_as_long_as_a_dead_senders() {
+    let mut desk = desk();
+    let now = desk.now();
+    bring(&mut desk, claims(1), now);
+    let number = desk.begin().unwrap().number;
+    desk.end(Ended { number, attempts: None });
+    assert_eq!((in_hand(&mut desk), desk.failures()), (vec![1], 1));
+    assert!(desk.rest(now) > STARTED_WITHIN, "it is looked for when its time is over");
+    desk.lost[0].until = now;
+    assert!(desk.rest(now).is_zero());
+    let handed = desk.hand_over();
+    assert_eq!((handed.gives_back, handed.in_hand), (true, vec![]));
+}
+
+#[test]
+fn what_was_claimed_under_a_lease_that_is_no_more_is_not_begun() {
+    let mut desk = desk();
+    let now = desk.now();
+    bring(&mut desk, claims(3), now);
+    let number = desk.begin().unwrap().number;
+    let turned =
+        Turned { claims: Vec::new(), lease: None, next: None, standing: Standing::default() };
+    desk.turned(turned, usize::MAX, (now, now));
+    assert!(desk.begin().is_none());
+    // What is under way ends, and is in hand no more.
+    assert!(in_hand(&mut desk).is_empty());
+    desk.end(Ended { number, attempts: Some(vec![delivered(&claims(1)[0], now)]) });
+    assert_eq!(desk.hand_over().outcomes.len(), 1);
 }

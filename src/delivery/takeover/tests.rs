@@ -69,8 +69,11 @@ impl World {
         let room = Lanes { new: room, replays: 0 };
         let turn = Turn {
             subscriber: name.to_owned(),
+            // All of it has ended.
+            lease: outcomes.first().map(|outcome| outcome.lease),
             outcomes,
-            returned: Vec::new(),
+            in_hand: Vec::new(),
+            gives_back: false,
             due: now,
             now,
             lease_end: now.after(Duration::from_secs(20)),

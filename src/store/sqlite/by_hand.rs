@@ -10,7 +10,7 @@ use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
 use crate::store::sqlite::claims::{HOLD, let_next_go};
 use crate::store::sqlite::reads::named;
-use crate::store::sqlite::{search, subscribers};
+use crate::store::sqlite::{leases, search, subscribers};
 use crate::time::UnixMs;
 
 /// What [`attempt_row`] reads, of a table that is named so.
@@ -47,7 +47,7 @@ fn ahead_of(connection: &Connection, id: i64, now: UnixMs) -> Result<Option<i64>
              CROSS JOIN delivery AS ahead
              ON ahead.event_seq = event.seq AND ahead.subscriber = mine.subscriber AND ahead.lane = mine.lane
          WHERE mine.id = ?1 AND mine.state = 'waiting'
-             AND ahead.state IN ('waiting', 'sending')
+             AND ahead.state = 'waiting'
              AND (ahead.replied_at, ahead.id) < (mine.replied_at, mine.id)
              AND (ahead.failing_since_ms IS NULL OR ahead.failing_since_ms > ?2 OR ahead.due_ms <= ?3)
          ORDER BY ahead.replied_at, ahead.id LIMIT 1",
@@ -106,16 +106,18 @@ pub(crate) fn states(
     ids: &[i64],
 ) -> Result<Vec<(i64, Option<DeliveryState>)>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT state FROM delivery WHERE id = ?1")?;
+    let in_hand = leases::all(connection)?;
     let mut states = Vec::with_capacity(ids.len());
     for id in ids {
         let read = |row: &Row<'_>| named(0, &row.get::<_, String>(0)?, DeliveryState::parse);
-        states.push((*id, statement.query_row([id], read).optional()?));
+        let state = statement.query_row([id], read).optional()?;
+        states.push((*id, state.map(|state| leases::seen(&in_hand, *id, state).0)));
     }
     Ok(states)
 }
 
 /// Does something to those of these deliveries to which it can be done, and says how many there
-/// were. From when it is released or tried again by hand, a delivery's time to be given up counts
+/// were: nothing to what a worker has in hand whose lease has not ended. From when it is released or tried again by hand, a delivery's time to be given up counts
 /// anew; its attempts are numbered on.
 pub(crate) fn act(
     connection: &Connection,
@@ -140,7 +142,11 @@ pub(crate) fn act(
              WHERE id = ?1 AND state IN ('held', 'waiting') AND ?2 IS NOT NULL"],
     };
     let mut changed = 0;
+    let in_hand = leases::all(connection)?;
     for id in ids {
+        if in_hand.get(id).is_some_and(|end| *end > now) {
+            continue;
+        }
         for sql in changes {
             if connection.prepare_cached(sql)?.execute(params![id, now.0])? > 0 {
                 changed += 1;

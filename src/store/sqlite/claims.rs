@@ -1,9 +1,10 @@
-//! Claims: which of a subscriber's deliveries go out now, by lease, in one person's order.
+//! Claims: which of a subscriber's deliveries go out now, in one person's order.
 //!
 //! What is ready is due by the time at which its reply was written, so that claiming what is due
-//! longest keeps one person's order. What stands in its way is in line: what is under way, what has
-//! failed, and what was put off behind either, until the outcome of that lets it go. So what waits
-//! in a row is looked at once, and not in every turn.
+//! longest keeps one person's order. What stands in its way is what a worker has in hand, and what
+//! is in line: what has failed, and what was put off behind either, until the outcome of that lets
+//! it go. So what waits in a row is looked at once, and not in every turn. A claim changes no
+//! delivery: what is claimed is written into the worker's [lease](super::leases).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::delivery::{Claim, StandsIn, Trigger};
 use crate::store::error::StoreError;
-use crate::store::sqlite::accounts::conversion;
+use crate::store::sqlite::leases::InHand;
 use crate::store::sqlite::reads::named;
 use crate::store::turn::{Lanes, Line, Turn};
 use crate::time::{BeijingTime, UnixMs};
@@ -27,35 +28,44 @@ const FAILING_MAX: i64 = 8;
 const NEW: i64 = 0;
 const REPLAYS: i64 = 1;
 
-/// Claims up to so many of each lane.
-pub(crate) fn claim(
+/// Claims up to so many of each lane of what is in nobody's hand, and adds it to that. Under which
+/// lease is not known yet.
+pub(super) fn claim(
     connection: &Connection,
     turn: &Turn,
-    resumed: UnixMs,
-    allowed: Lanes,
+    (resumed, allowed): (UnixMs, Lanes),
+    in_hand: &mut InHand,
 ) -> Result<Vec<Claim>, StoreError> {
     let mut claims = Vec::new();
     for (lane, limit) in [(NEW, allowed.new), (REPLAYS, allowed.replays)] {
-        Lane { connection, turn, resumed, lane }.claim(limit, &mut claims)?;
+        let mut lane = Lane { connection, turn, resumed, lane, in_hand };
+        lane.claim(limit, &mut claims)?;
     }
     Ok(claims)
 }
 
-/// When the subscriber's next delivery is due.
-pub(crate) fn next_due(
+/// When the subscriber's next delivery is due of those that are in nobody's hand, or may be given
+/// back by one who is no more.
+pub(super) fn next_due(
     connection: &Connection,
     subscriber: &str,
+    in_hand: &InHand,
 ) -> Result<Option<UnixMs>, StoreError> {
+    // By the index alone: what is in hand stands at its beginning.
     let mut statement = connection.prepare_cached(
-        "SELECT due_ms FROM delivery WHERE subscriber = ?1 AND lane = ?2 AND state IN ('waiting', 'sending')
-         ORDER BY due_ms LIMIT 1",
+        "SELECT due_ms, id FROM delivery INDEXED BY delivery_due
+         WHERE subscriber = ?1 AND lane = ?2 AND state = 'waiting' ORDER BY due_ms, id",
     )?;
-    let mut next = None;
+    let mut next = in_hand.first_end();
     for lane in [NEW, REPLAYS] {
-        let due = statement
-            .query_row(params![subscriber, lane], |row| row.get(0).map(UnixMs))
-            .optional()?;
-        next = [next, due].into_iter().flatten().min();
+        let mut rows = statement.query(params![subscriber, lane])?;
+        while let Some(row) = rows.next()? {
+            if !in_hand.has(row.get(1)?) {
+                let due = Some(UnixMs(row.get(0)?));
+                next = [next, due].into_iter().flatten().min();
+                break;
+            }
+        }
     }
     Ok(next)
 }
@@ -110,7 +120,7 @@ struct Candidate {
 }
 
 /// What [`candidate`] reads; `?1` is when the subscriber took deliveries again.
-const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_body, body), trigger, \
+const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), trigger, \
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
      failing_since_ms IS NOT NULL AND (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
@@ -121,27 +131,27 @@ const CANDIDATE: &str = "delivery.id, lease + 1, event.id, iif(masked, masked_bo
      (SELECT first.subscriber FROM delivery AS first WHERE first.id = delivery.stands_in_for), in_doubt";
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
-    let in_doubt = row.get(13)?;
-    let replied_at: Option<i64> = row.get(8)?;
+    let in_doubt = row.get(12)?;
+    let replied_at: Option<i64> = row.get(7)?;
     Ok(Candidate {
         claim: Claim {
             delivery: row.get(0)?,
-            lease: row.get(1)?,
-            event_id: row.get(2)?,
-            body: row.get::<_, String>(3)?.into(),
-            trigger: named(4, row.get_ref(4)?.as_str()?, Trigger::parse)?,
-            created: UnixMs(row.get(5)?),
+            lease: 0,
+            event_id: row.get(1)?,
+            body: row.get::<_, String>(2)?.into(),
+            trigger: named(3, row.get_ref(3)?.as_str()?, Trigger::parse)?,
+            created: UnixMs(row.get(4)?),
             written: replied_at.map(|second| BeijingTime::from_unix_seconds(second).unix_ms()),
-            attempt: row.get(6)?,
-            alone: row.get(10)?,
+            attempt: row.get(5)?,
+            alone: row.get(9)?,
             stands_in: row
-                .get::<_, Option<String>>(12)?
+                .get::<_, Option<String>>(11)?
                 .map(|subscriber| StandsIn { subscriber, in_doubt }),
         },
-        mobile: row.get(7)?,
+        mobile: row.get(6)?,
         replied_at,
-        has_failed: row.get(9)?,
-        has_others: row.get(11)?,
+        has_failed: row.get(8)?,
+        has_others: row.get(10)?,
     })
 }
 
@@ -155,10 +165,17 @@ enum Turnout {
     Nothing(UnixMs),
 }
 
-/// Until when a candidate is put off behind one that is under way. One that has failed is let go by
+/// Until when a candidate is put off behind one that is in hand. One that has failed is let go by
 /// nobody, so it comes again when the lease ends.
 fn behind(turn: &Turn, has_failed: bool, lease_end: UnixMs) -> UnixMs {
     if has_failed { lease_end } else { turn.now.after(HOLD) }
+}
+
+/// Until when a candidate is put off behind one that fails since then and is tried again when it is
+/// due. One that has failed itself is let go by nobody, so it comes again with that one.
+fn behind_failing(has_failed: bool, (since, due): (UnixMs, UnixMs)) -> UnixMs {
+    let held = since.after(HOLD);
+    if has_failed { held.min(due) } else { held }
 }
 
 /// One lane of a subscriber, in one turn.
@@ -167,10 +184,11 @@ struct Lane<'a> {
     turn: &'a Turn,
     resumed: UnixMs,
     lane: i64,
+    in_hand: &'a mut InHand,
 }
 
 impl Lane<'_> {
-    fn claim(&self, limit: usize, claims: &mut Vec<Claim>) -> Result<(), StoreError> {
+    fn claim(&mut self, limit: usize, claims: &mut Vec<Claim>) -> Result<(), StoreError> {
         let end = claims.len() + limit;
         // What is put off costs a look, too: enough of them that a turn claims what it may, few
         // enough that it is short.
@@ -189,27 +207,33 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Claims those of the candidates before whom nobody goes, by one statement, and then looks at
-    /// the others one by one, until there are so many claims.
+    /// Claims those of the candidates before whom nobody goes, and then looks at the others one by
+    /// one, until there are so many claims.
     fn consider(
-        &self,
+        &mut self,
         candidates: Vec<Candidate>,
         limit: usize,
         claims: &mut Vec<Claim>,
     ) -> Result<(), StoreError> {
         let mut persons = HashSet::new();
-        let is_free = |candidate: &Candidate| match &candidate.mobile {
-            Some(mobile) if self.turn.line == Line::OneByOne => {
-                !candidate.has_others && persons.insert(mobile.clone())
-            }
-            Some(_) if self.turn.line == Line::Together => !candidate.has_others,
-            _ => true,
-        };
-        let (free, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_free);
-        self.take(&free)?;
-        claims.extend(free.into_iter().map(|candidate| candidate.claim));
+        let mut others = Vec::new();
+        let mut free = Vec::new();
+        for candidate in candidates {
+            let is_free = match (&candidate.mobile, self.turn.line) {
+                (None, _) | (_, Line::Any) => true,
+                _ if candidate.has_others || self.held_until(&candidate).is_some() => false,
+                (Some(mobile), Line::OneByOne) => persons.insert(mobile.clone()),
+                (Some(_), Line::Together) => true,
+            };
+            if is_free { free.push(candidate) } else { others.push(candidate) }
+        }
+        for candidate in free {
+            self.take(candidate, claims);
+        }
         for candidate in others {
+            // Unless it was claimed a moment ago, as the one that goes before another.
             match self.turn.line {
+                _ if self.in_hand.has(candidate.claim.delivery) => {}
                 Line::Together => self.consider_all_of(candidate, limit, claims)?,
                 Line::Any | Line::OneByOne => self.consider_one(candidate, claims)?,
             }
@@ -217,36 +241,41 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// What is due, the longest first. A delivery whose sender died is due when its lease has
-    /// ended.
+    /// Until when something of the candidate's person is in hand, if anything is. Of what goes out
+    /// together, only what was so before this turn.
+    fn held_until(&self, candidate: &Candidate) -> Option<UnixMs> {
+        self.in_hand.of_person(self.lane, candidate.mobile.as_deref()?)
+    }
+
+    /// What is due and in nobody's hand, the longest first.
     fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {CANDIDATE} FROM delivery INDEXED BY delivery_due CROSS JOIN event ON event.seq = event_seq
-             WHERE subscriber = ?2 AND lane = ?3 AND due_ms <= ?4 AND state IN ('waiting', 'sending')
+             WHERE subscriber = ?2 AND lane = ?3 AND due_ms <= ?4 AND state = 'waiting'
+                 AND delivery.id NOT IN (SELECT value FROM json_each(?6))
              ORDER BY due_ms, delivery.id LIMIT ?5"
         ))?;
+        let in_hand = self.in_hand.json()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let Turn { subscriber, due, .. } = self.turn;
-        let due = params![self.resumed.0, subscriber, self.lane, due.0, limit];
+        let due = params![self.resumed.0, subscriber, self.lane, due.0, limit, in_hand];
         Ok(statement.query_map(due, candidate)?.collect::<Result<_, _>>()?)
     }
 
     /// Claims the candidate, or the one of its person that goes first, or puts it off.
     fn consider_one(
-        &self,
+        &mut self,
         candidate: Candidate,
         claims: &mut Vec<Claim>,
     ) -> Result<(), StoreError> {
         let until = match self.turnout(&candidate)? {
             Turnout::Candidate => {
-                self.take(std::slice::from_ref(&candidate))?;
-                claims.push(candidate.claim);
+                self.take(candidate, claims);
                 return Ok(());
             }
             Turnout::Other(other) => {
                 let other = self.of(other)?;
-                self.take(std::slice::from_ref(&other))?;
-                claims.push(other.claim);
+                self.take(other, claims);
                 behind(self.turn, candidate.has_failed, self.turn.lease_end)
             }
             Turnout::Nothing(until) => until,
@@ -254,53 +283,41 @@ impl Lane<'_> {
         self.put_off(&candidate, until)
     }
 
-    /// Makes a candidate due later, in line; unless it was claimed a moment ago, as the one that
-    /// goes before another.
+    /// Makes a candidate due later, in line.
     fn put_off(&self, candidate: &Candidate, until: UnixMs) -> Result<(), StoreError> {
         self.connection
-            .prepare_cached(
-                "UPDATE delivery SET due_ms = ?2, in_line = 1 WHERE id = ?1 AND due_ms <= ?3",
-            )?
-            .execute(params![candidate.claim.delivery, until.0, self.turn.due.0])?;
+            .prepare_cached("UPDATE delivery SET due_ms = ?2, in_line = 1 WHERE id = ?1")?
+            .execute([candidate.claim.delivery, until.0])?;
         Ok(())
     }
 
     /// Which of the candidate's person goes out.
     fn turnout(&self, candidate: &Candidate) -> Result<Turnout, StoreError> {
-        // In the order of the states what is being sent comes first.
+        if let Some(end) = self.held_until(candidate) {
+            return Ok(Turnout::Nothing(behind(self.turn, candidate.has_failed, end)));
+        }
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, due_ms, failing_since_ms, state = 'sending', replied_at FROM delivery INDEXED BY delivery_line
-             WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND in_line = 1 ORDER BY state, replied_at, id LIMIT ?4",
+            "SELECT id, due_ms, failing_since_ms, replied_at FROM delivery INDEXED BY delivery_line
+             WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND in_line = 1 AND state = 'waiting'
+             ORDER BY replied_at, id LIMIT ?4",
         )?;
         let (mine, now) = ((candidate.replied_at, candidate.claim.delivery), self.turn.due);
         let of = params![self.turn.subscriber, candidate.mobile, self.lane, FAILING_MAX];
         let mut line = statement.query(of)?;
-        let mut whose_sender_died = None;
         while let Some(row) = line.next()? {
-            let id: i64 = row.get(0)?;
-            let (due, is_sending) = (UnixMs(row.get(1)?), row.get(3)?);
-            let failing_since = row.get::<_, Option<i64>>(2)?.map(UnixMs);
-            match failing_since {
-                _ if is_sending && due > now => {
-                    return Ok(Turnout::Nothing(behind(self.turn, candidate.has_failed, due)));
-                }
-                _ if is_sending => {
-                    whose_sender_died.get_or_insert(id);
-                }
+            let (id, due): (i64, _) = (row.get(0)?, UnixMs(row.get(1)?));
+            match row.get::<_, Option<i64>>(2)?.map(UnixMs) {
                 // What was written later stands in nobody's way.
-                _ if whose_sender_died.is_some() || (row.get(4)?, id) >= mine => break,
+                _ if (row.get(3)?, id) >= mine => break,
                 Some(since) if due > now && since.after(HOLD) > now => {
-                    return Ok(Turnout::Nothing(since.after(HOLD)));
+                    let failing = (since, due);
+                    return Ok(Turnout::Nothing(behind_failing(candidate.has_failed, failing)));
                 }
                 Some(_) if due > now => {}
                 _ => return Ok(Turnout::Other(id)),
             }
         }
-        // It goes again before all others.
-        Ok(match whose_sender_died {
-            Some(id) if id != candidate.claim.delivery => Turnout::Other(id),
-            _ => Turnout::Candidate,
-        })
+        Ok(Turnout::Candidate)
     }
 
     /// A delivery as it would be claimed.
@@ -311,20 +328,12 @@ impl Lane<'_> {
         Ok(statement.query_row([self.resumed.0, id], candidate)?)
     }
 
-    fn take(&self, candidates: &[Candidate]) -> Result<(), StoreError> {
-        let ids: Vec<i64> = candidates.iter().map(|candidate| candidate.claim.delivery).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let ids = serde_json::to_string(&ids).map_err(conversion)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE delivery SET state = 'sending', lease = lease + 1, due_ms = ?2, attempts = attempts + 1,
-                     in_line = (mobile IS NOT NULL)
-                 WHERE id IN (SELECT value FROM json_each(?1))",
-            )?
-            .execute(params![ids, self.turn.lease_end.0])?;
-        Ok(())
+    fn take(&mut self, candidate: Candidate, claims: &mut Vec<Claim>) {
+        let delivery = candidate.claim.delivery;
+        // What goes out together may be joined by more of the same person in this turn.
+        let mobile = candidate.mobile.filter(|_| self.turn.line == Line::OneByOne);
+        self.in_hand.add(delivery, (self.lane, mobile), self.turn.lease_end);
+        claims.push(candidate.claim);
     }
 }
 

@@ -129,7 +129,7 @@ fn count_deliveries(
     holding: &mut Holding,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT count(*), count(*) FILTER (WHERE state IN ('held', 'waiting', 'sending')),
+        "SELECT count(*), count(*) FILTER (WHERE state IN ('held', 'waiting')),
                 coalesce(sum((SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)), 0)
          FROM event INDEXED BY event_mobile CROSS JOIN delivery ON event_seq = event.seq WHERE event.mobile = ?1",
     )?;

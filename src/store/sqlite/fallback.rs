@@ -1,8 +1,8 @@
 //! Deliveries moved from a subscriber that is down to its fallback.
 //!
-//! What is moved waits, or its sender died: whatever a worker has under way stays with it until its
-//! outcome or the end of its lease. The claim's number goes up, so that an outcome which comes all
-//! the same changes nothing. An event that the other has a delivery of is left alone: nobody is told
+//! What is moved waits, or its sender died: whatever a worker has in hand stays with it until its
+//! outcome or the end of its lease. Then the lease is no more, so that an outcome which comes all the
+//! same changes nothing. An event that the other has a delivery of is left alone: nobody is told
 //! twice by one subscriber.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::store::fallback::{Relief, TakeOver, TakenOver};
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::let_next_go;
 use crate::store::sqlite::reads::named;
-use crate::store::sqlite::subscribers;
+use crate::store::sqlite::{leases, subscribers};
 use crate::store::subscribers::SubscriberRow;
 use crate::time::UnixMs;
 
@@ -45,6 +45,7 @@ pub(crate) fn take_over(
     of: &TakeOver,
 ) -> Result<Option<TakenOver>, StoreError> {
     let Some((relief, by)) = relief(connection, of)? else { return Ok(None) };
+    leases::let_go(connection, &of.subscriber, None, of.now)?;
     let most = if relief.is_trial { 1 } else { MOVED_AT_ONCE };
     let movable = movable(connection, of, relief, (by, most))?;
     let Some(route) = route(connection, by)? else { return Ok(None) };
@@ -85,7 +86,7 @@ fn relief<'a>(
 
 /// What may be moved, the longest due first: nothing that somebody asked to be told again, nothing
 /// of which the other has a delivery, nothing about the other itself, and nothing behind what is
-/// under way of the same person, which may have to be moved before it.
+/// in hand of the same person, which may have to be moved before it.
 fn movable(
     connection: &Connection,
     of: &TakeOver,
@@ -93,16 +94,19 @@ fn movable(
     (by, most): (&str, i64),
 ) -> Result<Vec<Movable>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT delivery.id, event_seq, attempts, in_doubt
+        "WITH hand AS MATERIALIZED (
+             SELECT delivery_id, end_ms > ?2 AS holds, iif(lane = 0 AND end_ms > ?2, mobile, NULL) AS mobile
+             FROM in_hand CROSS JOIN delivery ON id = delivery_id WHERE in_hand.subscriber = ?1)
+         SELECT delivery.id, event_seq, attempts, in_doubt
          FROM delivery INDEXED BY delivery_due CROSS JOIN event ON event.seq = event_seq
-         WHERE subscriber = ?1 AND lane = 0 AND state IN ('waiting', 'sending')
-             AND (state = 'waiting' OR due_ms <= ?2) AND (?3 OR attempts > 0) AND trigger IN ('auto', 'retry')
+         WHERE subscriber = ?1 AND lane = 0 AND state = 'waiting'
+             AND delivery.id NOT IN (SELECT delivery_id FROM hand WHERE holds)
+             AND (?3 OR attempts > 0 OR delivery.id IN (SELECT delivery_id FROM hand))
+             AND trigger IN ('auto', 'retry')
              AND NOT EXISTS (SELECT 1 FROM delivery AS own
                              WHERE own.event_seq = delivery.event_seq AND own.subscriber = ?4)
              AND NOT (type GLOB 'subscriber.*' AND coalesce(body ->> '$.data.subscriber', '') = ?4)
-             AND NOT EXISTS (SELECT 1 FROM delivery AS ahead INDEXED BY delivery_line
-                             WHERE ahead.subscriber = ?1 AND ahead.mobile = delivery.mobile AND ahead.lane = 0
-                                 AND ahead.in_line = 1 AND ahead.state = 'sending' AND ahead.due_ms > ?2)
+             AND NOT EXISTS (SELECT 1 FROM hand WHERE hand.mobile = delivery.mobile)
          ORDER BY due_ms, delivery.id LIMIT ?5",
     )?;
     let read = |row: &Row<'_>| {
@@ -162,9 +166,7 @@ fn hand_over(
     (in_doubt, now): (bool, UnixMs),
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
-            "UPDATE delivery SET state = 'cancelled', lease = lease + 1, in_line = 0 WHERE id = ?1",
-        )?
+        .prepare_cached("UPDATE delivery SET state = 'cancelled', in_line = 0 WHERE id = ?1")?
         .execute([delivery.id])?;
     connection
         .prepare_cached(

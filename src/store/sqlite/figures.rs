@@ -13,7 +13,7 @@ pub(crate) fn figures(connection: &Connection) -> Result<Figures, StoreError> {
         replies: count("SELECT count(*) FROM reply")?,
         deliveries: count("SELECT count(*) FROM delivery")?,
         delivered: count("SELECT count(*) FROM delivery WHERE state = 'delivered'")?,
-        pending: count("SELECT count(*) FROM delivery WHERE state IN ('waiting', 'sending')")?,
+        pending: count("SELECT count(*) FROM delivery WHERE state = 'waiting'")?,
         failed: count("SELECT count(*) FROM delivery WHERE state = 'failed'")?,
         attempts: count("SELECT count(*) FROM attempt")?,
         hours_owed: count("SELECT count(*) FROM hour WHERE state = 'owed'")?,

@@ -20,6 +20,7 @@ pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;
 mod known;
+mod leases;
 pub(crate) mod messages;
 pub(crate) mod outcomes;
 pub(crate) mod probes;

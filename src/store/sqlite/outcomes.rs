@@ -1,10 +1,10 @@
-//! What attempts came to: recorded with fencing, and what follows for the delivery and for those of
-//! the same person behind it.
+//! What attempts came to: recorded, and, where the lease still stands under which they were made, what
+//! follows for the delivery and for those of the same person behind it.
 //!
 //! Most attempts deliver, so that the rows of a turn are put, and those deliveries ended, by one
 //! statement each: what SQLite sets up for a statement costs more than the row that it changes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -14,34 +14,45 @@ use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::{HOLD, let_next_go, ready};
-use crate::store::sqlite::messages;
-use crate::store::turn::Returned;
+use crate::store::sqlite::{leases, messages};
 use crate::time::{UnixMs, millis};
 
-/// Records attempts. An outcome counts only while its claim is the last one: a sender whose lease
-/// ended must not undo what a later one did. One whose delivery is gone meanwhile, because its
-/// reply was erased, leaves nothing.
+/// Records attempts. An outcome counts only while its lease stands: a sender whose lease ended must
+/// not undo what a later one did. One whose delivery is gone meanwhile, because its reply was
+/// erased, leaves nothing.
 pub(crate) fn record(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> {
     if attempts.is_empty() {
         return Ok(());
     }
     put(connection, attempts)?;
-    let mut delivered = BTreeMap::<i64, Vec<i64>>::new();
-    for attempt in attempts {
+    let leases: BTreeSet<i64> = attempts.iter().map(|attempt| attempt.lease).collect();
+    let mut standing = BTreeSet::new();
+    for lease in leases {
+        if leases::stands(connection, lease)? {
+            standing.insert(lease);
+        }
+    }
+    let mut delivered = Vec::new();
+    for attempt in attempts.iter().filter(|attempt| standing.contains(&attempt.lease)) {
         match attempt.next {
-            Next::Delivered => delivered.entry(attempt.lease).or_default().push(attempt.delivery),
+            Next::Delivered => delivered.push(attempt.delivery),
             _ => follow(connection, attempt)?,
         }
     }
-    for (lease, deliveries) in delivered {
-        end(connection, &deliveries, lease)?;
-    }
+    end(connection, &delivered)?;
     for attempt in attempts {
         if let Some(text) = &attempt.reply {
             messages::put_answer(connection, attempt.delivery, text, attempt.started)?;
         }
     }
     Ok(())
+}
+
+/// Records an attempt, and takes its delivery out of its lease.
+pub(crate) fn record_one(connection: &Connection, attempt: Attempt) -> Result<(), StoreError> {
+    let (lease, delivery) = (attempt.lease, attempt.delivery);
+    record(connection, &[attempt])?;
+    leases::give_back(connection, lease, delivery)
 }
 
 /// Attempts whose rows one statement puts. Most turns have more of them.
@@ -113,20 +124,21 @@ fn bind(next: &mut Place<'_, '_>, attempt: &Attempt) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends deliveries that were delivered under claims of this number, and lets those go that were put
-/// off behind them.
-fn end(connection: &Connection, deliveries: &[i64], lease: i64) -> Result<(), StoreError> {
+/// Ends deliveries that were delivered, and lets those go that were put off behind them.
+fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
     let ids = serde_json::to_string(deliveries).map_err(conversion)?;
-    let mut statement = connection.prepare_cached(concat!(
-        "UPDATE delivery SET state = 'delivered', in_line = 0, due_ms = ",
-        ready!(),
-        " WHERE id IN (SELECT value FROM json_each(?1)) AND lease = ?2 AND state = 'sending'
+    let mut statement = connection.prepare_cached(
+        "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
+         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'waiting'
          RETURNING id, EXISTS (
              SELECT 1 FROM delivery AS next INDEXED BY delivery_line
              WHERE next.subscriber = delivery.subscriber AND next.mobile = delivery.mobile
-                 AND next.lane = delivery.lane AND next.in_line = 1 AND next.state = 'waiting')"
-    ))?;
-    let ended = statement.query_map(params![ids, lease], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                 AND next.lane = delivery.lane AND next.in_line = 1 AND next.state = 'waiting')",
+    )?;
+    let ended = statement.query_map([ids], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for (delivery, has_others_behind) in ended.collect::<Result<Vec<(i64, bool)>, _>>()? {
         if has_others_behind {
             let_next_go(connection, delivery, UnixMs(0))?;
@@ -149,14 +161,13 @@ fn follow(connection: &Connection, attempt: &Attempt) -> Result<(), StoreError> 
     };
     let failing_since = matches!(attempt.next, Next::Retry { .. }).then_some(ended.0);
     let sql = concat!(
-        "UPDATE delivery SET state = ?3, in_line = (?3 = 'waiting'), due_ms = coalesce(?4, ",
+        "UPDATE delivery SET state = ?2, attempts = attempts + 1, in_line = (?2 = 'waiting'), due_ms = coalesce(?3, ",
         ready!(),
-        "), failing_since_ms = coalesce(failing_since_ms, ?5)
-         WHERE id = ?1 AND lease = ?2 AND state = 'sending'"
+        "), failing_since_ms = coalesce(failing_since_ms, ?4)
+         WHERE id = ?1 AND state = 'waiting'"
     );
     let counts = connection.prepare_cached(sql)?.execute(params![
         attempt.delivery,
-        attempt.lease,
         state,
         due.map(|due| due.0),
         failing_since,
@@ -175,18 +186,6 @@ fn failing_since_of(connection: &Connection, delivery: i64) -> Result<UnixMs, St
     let mut statement = connection
         .prepare_cached("SELECT coalesce(failing_since_ms, 0) FROM delivery WHERE id = ?1")?;
     Ok(UnixMs(statement.query_row([delivery], |row| row.get(0))?))
-}
-
-/// Makes a claim that was not used due again.
-pub(crate) fn give_back(connection: &Connection, claim: &Returned) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(concat!(
-            "UPDATE delivery SET state = 'waiting', attempts = attempts - 1, due_ms = ",
-            ready!(),
-            " WHERE id = ?1 AND lease = ?2 AND state = 'sending'"
-        ))?
-        .execute(params![claim.delivery, claim.lease])?;
-    Ok(())
 }
 
 fn micros(span: Option<Duration>) -> Option<i64> {

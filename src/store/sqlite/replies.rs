@@ -14,6 +14,7 @@ use crate::store::read::ReadId;
 use crate::store::replies::{
     Order, Page, Place, ReplyDetail, ReplyExtent, ReplyFilter, ReplyRow, Stretch, ToldRow,
 };
+use crate::store::sqlite::leases;
 use crate::store::sqlite::reads::named;
 use crate::store::sqlite::{journal, search};
 use crate::time::{BeijingTime, UnixMs};
@@ -109,15 +110,14 @@ fn in_states(states: &[DeliveryState]) -> Option<String> {
         let (index, states) = match state {
             Delivered => return None,
             Held => ("delivery_held", "'held'"),
-            Waiting | Sending => ("delivery_due", "'waiting', 'sending'"),
+            Waiting | Sending => ("delivery_due", "'waiting'"),
             Failed | Cancelled => ("delivery_ended", "'failed', 'cancelled'"),
         };
         // The index's own condition is repeated, else a partial index is not used.
-        let condition = match state {
-            Held => "state = 'held'".to_owned(),
-            _ => format!("state IN ({states}) AND state = '{}'", state.as_str()),
-        };
-        Some(format!("SELECT event_seq FROM delivery INDEXED BY {index} WHERE {condition}"))
+        let seen = leases::is_seen(*state);
+        Some(format!(
+            "SELECT event_seq FROM delivery INDEXED BY {index} WHERE state IN ({states}) AND {seen}"
+        ))
     };
     let all: Vec<String> = states.iter().map(one).collect::<Option<_>>()?;
     (!all.is_empty()).then(|| all.join(" UNION ALL "))
@@ -143,14 +143,11 @@ fn sql(start: &Start, filter: &ReplyFilter, order: Order) -> String {
         Order::OldestFirst => (">", ""),
         Order::NewestFirst => ("<", "DESC"),
     };
-    let states: Vec<String> =
-        filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-    let states = match (states.as_slice(), start) {
-        ([], _) | (_, Start::States(_)) => String::new(),
-        (states, _) => format!(
+    let states = match (leases::is_seen_in(&filter.states), start) {
+        (None, _) | (_, Start::States(_)) => String::new(),
+        (Some(states), _) => format!(
             "AND EXISTS (SELECT 1 FROM ({TOLD}) AS told CROSS JOIN delivery ON event_seq = told.seq
-                         WHERE state IN ({}))",
-            states.join(", ")
+                         WHERE {states})"
         ),
     };
     format!(
@@ -197,9 +194,10 @@ fn deliveries(
     reply: &str,
 ) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT state, count(*) FROM (SELECT seq FROM event WHERE id = ?1
-                                      UNION ALL SELECT seq FROM event WHERE replay_of = ?1) AS told
-             CROSS JOIN delivery ON event_seq = told.seq GROUP BY state",
+        "SELECT iif(state = 'waiting' AND delivery.id IN (SELECT delivery_id FROM in_hand), 'sending', state) AS seen,
+             count(*)
+         FROM (SELECT seq FROM event WHERE id = ?1 UNION ALL SELECT seq FROM event WHERE replay_of = ?1) AS told
+             CROSS JOIN delivery ON event_seq = told.seq GROUP BY seen",
     )?;
     let read = |row: &Row<'_>| {
         Ok((named(0, &row.get::<_, String>(0)?, DeliveryState::parse)?, row.get(1)?))

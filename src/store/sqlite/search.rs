@@ -5,6 +5,8 @@
 //! delivery. So a list of the newest looks at little more than it shows, unless hardly any delivery
 //! fits.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::event::Told;
@@ -12,7 +14,7 @@ use crate::store::by_hand::{Counterpart, DeliveryFilter, DeliveryPlace, Delivery
 use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::reads::named;
-use crate::store::sqlite::subscribers;
+use crate::store::sqlite::{leases, subscribers};
 use crate::time::UnixMs;
 
 const COLUMNS: &str = "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, max(created_ms, due_ms), body, \
@@ -40,7 +42,9 @@ pub(super) fn one(connection: &Connection, id: i64) -> Result<Option<DeliveryRow
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery JOIN event ON event.seq = event_seq WHERE delivery.id = ?1"
     );
-    Ok(connection.prepare_cached(&sql)?.query_row([id], delivery_row).optional()?)
+    let in_hand = leases::all(connection)?;
+    let read = |row: &Row<'_>| delivery_row(row, &in_hand);
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
 /// Lists the newest deliveries that the filter lets through, newest first.
@@ -51,11 +55,12 @@ pub(crate) fn list(
     limit: usize,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     let mut newest: Vec<DeliveryRow> = Vec::new();
+    let in_hand = leases::all(connection)?;
     for (start, subscriber) in starts(connection, filter, true)? {
         let rest = "ORDER BY created_ms DESC, delivery.id DESC";
         let (sql, stretch) = (sql(COLUMNS, start, filter, rest), (behind, limit));
         run(connection, &sql, filter, subscriber, stretch, |row| {
-            newest.push(delivery_row(row)?);
+            newest.push(delivery_row(row, &in_hand)?);
             Ok(())
         })?;
         newest.sort_by_key(|row| std::cmp::Reverse((row.created, row.id)));
@@ -142,19 +147,14 @@ fn sql(columns: &str, start: Start, filter: &DeliveryFilter, order: &str) -> Str
         Start::Index(index) => (
             format!("delivery INDEXED BY {index} CROSS JOIN event ON event.seq = event_seq"),
             match index {
-                "delivery_due" => "subscriber = ?1 AND state IN ('waiting', 'sending')",
+                "delivery_due" => "subscriber = ?1 AND state = 'waiting'",
                 "delivery_ended" => "subscriber = ?1 AND state IN ('failed', 'cancelled')",
                 _ => "subscriber = ?1",
             },
         ),
     };
-    let states: Vec<String> =
-        filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-    let states = match states.as_slice() {
-        [] => String::new(),
-        [state] => format!("AND state = {state}"),
-        _ => format!("AND state IN ({})", states.join(", ")),
-    };
+    let states = leases::is_seen_in(&filter.states);
+    let states = states.map(|states| format!("AND {states}")).unwrap_or_default();
     format!(
         "SELECT {columns} FROM {from}
          WHERE {begin} AND (?1 IS NULL OR subscriber = ?1) {states}
@@ -202,17 +202,20 @@ fn run(
     Ok(())
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+fn delivery_row(row: &Row<'_>, in_hand: &HashMap<i64, UnixMs>) -> rusqlite::Result<DeliveryRow> {
+    let id = row.get(0)?;
+    let state = named(5, &row.get::<_, String>(5)?, DeliveryState::parse)?;
+    let (state, lease_end) = leases::seen(in_hand, id, state);
     Ok(DeliveryRow {
-        id: row.get(0)?,
+        id,
         subscriber: row.get(1)?,
         event_id: row.get(2)?,
         event_type: row.get(3)?,
         trigger: named(4, &row.get::<_, String>(4)?, Trigger::parse)?,
-        state: named(5, &row.get::<_, String>(5)?, DeliveryState::parse)?,
+        state,
         attempts: row.get(6)?,
         created: UnixMs(row.get(7)?),
-        due: UnixMs(row.get(8)?),
+        due: lease_end.map_or_else(|| row.get(8).map(UnixMs), Ok)?,
         told: Told::read(&row.get::<_, String>(9)?),
         stands_in_for: counterpart(row, 10)?,
         taken_over_by: counterpart(row, 11)?,

@@ -8,6 +8,7 @@ use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::store::sqlite::by_hand::{ATTEMPT_COLUMNS, attempt_row};
 use crate::store::sqlite::claims::ready;
+use crate::store::sqlite::leases;
 use crate::store::sqlite::reads::named;
 use crate::store::subscribers::{Backlog, Removed, Renamed, SubscriberRow, TestOf};
 use crate::time::UnixMs;
@@ -67,7 +68,7 @@ pub(crate) fn backlog(connection: &Connection, subscriber: &str) -> Result<Backl
              (SELECT count(*) FROM delivery INDEXED BY delivery_held WHERE subscriber = ?1 AND state = 'held'),
              (SELECT count(*) FROM delivery INDEXED BY delivery_ended
               WHERE subscriber = ?1 AND state = 'failed' AND state IN ('failed', 'cancelled'))
-         FROM delivery INDEXED BY delivery_due WHERE subscriber = ?1 AND state IN ('waiting', 'sending')",
+         FROM delivery INDEXED BY delivery_due WHERE subscriber = ?1 AND state = 'waiting'",
     )?;
     let read = |row: &Row<'_>| {
         Ok(Backlog {
@@ -88,7 +89,7 @@ pub(super) fn open_up_to(
 ) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due
-             WHERE subscriber = ?1 AND state IN ('waiting', 'sending') LIMIT ?2)",
+             WHERE subscriber = ?1 AND state = 'waiting' LIMIT ?2)",
     )?;
     Ok(statement.query_row(params![subscriber, most], |row| row.get(0))?)
 }
@@ -163,7 +164,7 @@ pub(crate) fn disable(
     Ok(())
 }
 
-/// Puts a test's event and a delivery of it that is being sent already.
+/// Puts a test's event and a delivery of it that is in hand already.
 pub(crate) fn begin_test(
     connection: &Connection,
     of: &TestOf,
@@ -178,19 +179,13 @@ pub(crate) fn begin_test(
     let claim = of.claim();
     connection
         .prepare_cached(
-            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, attempts, lease)
-             VALUES (?1, ?2, ?3, 'sending', ?4, ?5, ?6, ?7)",
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+             VALUES (?1, ?2, ?3, 'waiting', ?4, ?4)",
         )?
-        .execute(params![
-            of.subscriber,
-            event,
-            claim.trigger.as_str(),
-            claim.created.0,
-            of.lease_end.0,
-            claim.attempt,
-            claim.lease,
-        ])?;
-    Ok(Some(Claim { delivery: connection.last_insert_rowid(), ..claim }))
+        .execute(params![of.subscriber, event, claim.trigger.as_str(), claim.created.0])?;
+    let delivery = connection.last_insert_rowid();
+    let lease = leases::renew(connection, None, &of.subscriber, (&[delivery], of.lease_end))?;
+    Ok(lease.map(|lease| Claim { delivery, lease, ..claim }))
 }
 
 /// Begins to give a subscriber another name: the new one is as the old one was, and gets what
@@ -228,6 +223,7 @@ pub(crate) fn begin_rename(
     )?;
     connection
         .execute("UPDATE subscriber SET absent = 1, renamed_to = ?2 WHERE name = ?1", [old, new])?;
+    leases::rename(connection, old)?;
     connection.execute(
         "UPDATE replay_job_subscriber SET subscriber = ?2 WHERE subscriber = ?1",
         [old, new],
@@ -238,6 +234,7 @@ pub(crate) fn begin_rename(
 /// Hands some of a renamed subscriber's deliveries on, and says how many. None when there was none
 /// left: its old name is gone then.
 pub(crate) fn hand_on(connection: &Connection, old: &str) -> Result<Option<usize>, StoreError> {
+    leases::rename(connection, old)?;
     let moved = connection
         .prepare_cached(
             "UPDATE delivery SET subscriber = (SELECT renamed_to FROM subscriber WHERE name = ?1)
@@ -259,22 +256,10 @@ pub(crate) fn remove(
     subscriber: &str,
     now: UnixMs,
 ) -> Result<Removed, StoreError> {
-    let sending: Option<i64> = connection
-        .prepare_cached(
-            "SELECT max(due_ms) FROM delivery INDEXED BY delivery_due
-             WHERE subscriber = ?1 AND state IN ('waiting', 'sending') AND state = 'sending'",
-        )?
-        .query_row([subscriber], |row| row.get(0))?;
-    if let Some(until) = sending.filter(|until| *until > now.0) {
-        return Ok(Removed::Sending(UnixMs(until)));
+    leases::let_go(connection, subscriber, None, now)?;
+    if let Some(until) = leases::last_end(connection, subscriber)? {
+        return Ok(Removed::Sending(until));
     }
-    // Whoever sent these is no more.
-    connection
-        .prepare_cached(
-            "UPDATE delivery INDEXED BY delivery_due SET state = 'cancelled', in_line = 0
-             WHERE subscriber = ?1 AND state IN ('waiting', 'sending') AND state = 'sending'",
-        )?
-        .execute([subscriber])?;
     let backlog = backlog(connection, subscriber)?;
     if backlog.waiting + backlog.held > 0 {
         return Ok(Removed::Waiting(backlog.waiting + backlog.held));

@@ -3,13 +3,15 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::attempt::{Attempt, Disabled};
+use crate::store::delivery::Claim;
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::routes;
-use crate::store::sqlite::claims::{claim, next_due};
+use crate::store::sqlite::claims;
 use crate::store::sqlite::ingest::keep_events;
-use crate::store::sqlite::outcomes::{give_back, record};
+use crate::store::sqlite::leases::{self, InHand};
+use crate::store::sqlite::outcomes::record;
 use crate::store::sqlite::reads::named;
-use crate::store::turn::{Decided, Standing, Tell, Turn, Turned};
+use crate::store::turn::{Decided, Lanes, Standing, Tell, Turn, Turned};
 use crate::time::UnixMs;
 
 /// Records, lets `decide` judge, and claims. Says too whether anybody was told of the subscriber.
@@ -19,12 +21,10 @@ pub(crate) fn turn(
     decide: impl FnOnce(Standing, &[Attempt]) -> Decided,
 ) -> Result<(Turned, bool), StoreError> {
     record(connection, &turn.outcomes)?;
-    for unused in &turn.returned {
-        give_back(connection, unused)?;
-    }
     let before = standing(connection, &turn.subscriber)?;
     let decided = decide(before.clone(), &turn.outcomes);
-    let claims = claim(connection, turn, decided.standing.resumed, decided.allowed)?;
+    let Taken { claims, lease, next } =
+        take(connection, turn, (decided.standing.resumed, decided.allowed))?;
     let mut standing = decided.standing;
     standing.pace = (decided.spend)(&claims);
     if standing != before {
@@ -34,8 +34,52 @@ pub(crate) fn turn(
     if let Some(tell) = decided.tell {
         keep_told(connection, tell, turn.now)?;
     }
-    let next = next_due(connection, &turn.subscriber)?;
-    Ok((Turned { claims, next, standing }, has_told))
+    Ok((Turned { claims, lease, next, standing }, has_told))
+}
+
+/// What a worker took.
+pub(crate) struct Taken {
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) lease: Option<i64>,
+    pub(crate) next: Option<UnixMs>,
+}
+
+/// Claims what is due, after what was in the hands of workers that are no more was let go, and writes
+/// down what the worker has in hand then.
+pub(crate) fn take(
+    connection: &Connection,
+    turn: &Turn,
+    (resumed, allowed): (UnixMs, Lanes),
+) -> Result<Taken, StoreError> {
+    let Turn { subscriber, now, lease_end, .. } = turn;
+    // What was let go meanwhile is not the worker's any more.
+    let own = match turn.lease {
+        Some(lease) if leases::stands(connection, lease)? => Some(lease),
+        _ => None,
+    };
+    leases::let_go(connection, subscriber, own, *now)?;
+    let mut deliveries = if own.is_some() { turn.in_hand.clone() } else { Vec::new() };
+    let mut in_hand = InHand::of(connection, subscriber, own, (&deliveries, *lease_end))?;
+    let mut claims = claims::claim(connection, turn, (resumed, allowed), &mut in_hand)?;
+    deliveries.extend(claims.iter().map(|claim| claim.delivery));
+    let lease = leases::renew(connection, own, subscriber, (&deliveries, *lease_end))?;
+    for claim in &mut claims {
+        claim.lease = lease.unwrap_or_default();
+    }
+    let next = claims::next_due(connection, subscriber, &in_hand)?;
+    Ok(Taken { claims, lease, next })
+}
+
+/// When the next delivery is due of those that nobody has in hand, or a worker's lease ends whose
+/// deliveries are due then. `own` is the worker's that asks.
+pub(crate) fn next_due(
+    connection: &Connection,
+    subscriber: &str,
+    own: Option<i64>,
+) -> Result<Option<UnixMs>, StoreError> {
+    let mine = leases::deliveries(connection, own)?;
+    let in_hand = InHand::of(connection, subscriber, own, (&mine, UnixMs(i64::MAX)))?;
+    claims::next_due(connection, subscriber, &in_hand)
 }
 
 /// How a subscriber does.

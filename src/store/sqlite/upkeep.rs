@@ -36,18 +36,13 @@ pub(crate) fn mend_times(connection: &Connection, now: UnixMs) -> Result<usize, 
     let mend = |sql: &str, longest: Duration| {
         connection.prepare_cached(sql)?.execute(params![now.0, now.after(longest).0])
     };
-    // Both states are named for the index of the open deliveries: without it every delivery that
-    // there ever was is looked at, and the writer waits for that.
+    // By the index of the open deliveries: without it every delivery that there ever was is looked
+    // at, and the writer waits for that.
     let deliveries = mend(
-        "UPDATE delivery INDEXED BY delivery_due SET due_ms = ?1
-         WHERE state IN ('waiting', 'sending') AND state = 'waiting' AND due_ms > ?2",
+        "UPDATE delivery INDEXED BY delivery_due SET due_ms = ?1 WHERE state = 'waiting' AND due_ms > ?2",
         DELIVERY_WAIT_MAX,
     )?;
-    let leases = mend(
-        "UPDATE delivery INDEXED BY delivery_due SET due_ms = ?1
-         WHERE state IN ('waiting', 'sending') AND state = 'sending' AND due_ms > ?2",
-        LEASE_MAX,
-    )?;
+    let leases = mend("UPDATE lease SET end_ms = ?1 WHERE end_ms > ?2", LEASE_MAX)?;
     let soon = now.beijing().hour().number() + 1;
     let hours = connection
         .prepare_cached(

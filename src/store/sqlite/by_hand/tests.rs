@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::attempt::{Next, Trouble};
-use crate::store::sqlite::search::tests::{Put, put, store};
+use crate::store::sqlite::search::tests::{Put, kept, put, store};
 
 fn of(state: DeliveryState) -> Put<'static> {
     Put { subscriber: "crm", state, mobile: Some("13900000001"), created: 7 }
@@ -25,6 +25,7 @@ fn only_what_is_in_the_right_state_is_changed() {
         for state in DeliveryState::ALL {
             let connection = store(&["crm"]);
             let (id, other) = (put(&connection, of(state)), put(&connection, of(state)));
+            connection.execute("UPDATE lease SET end_ms = 101", []).unwrap();
             let before = columns(&connection, id);
             let fits = from.contains(&state);
             assert_eq!(todo.applies_to(state), fits);
@@ -32,13 +33,23 @@ fn only_what_is_in_the_right_state_is_changed() {
             let changed = act(&connection, &[999, id], todo, UnixMs(100)).unwrap();
             assert_eq!(changed, usize::from(fits), "{todo:?} {state:?}");
             let after = columns(&connection, id);
-            assert_eq!(after.0, if fits { to } else { state }.as_str(), "{todo:?} {state:?}");
+            assert_eq!(after.0, kept(if fits { to } else { state }), "{todo:?} {state:?}");
             assert_eq!(columns(&connection, other), before, "{todo:?} {state:?}");
             if !fits {
                 assert_eq!(after, before);
             }
         }
     }
+}
+
+#[test]
+fn what_a_sender_had_in_hand_that_is_no_more_can_be_cancelled() {
+    let connection = store(&["crm"]);
+    let id = put(&connection, of(DeliveryState::Sending));
+    connection.execute("UPDATE lease SET end_ms = 100", []).unwrap();
+    assert_eq!(act(&connection, &[id], Act::Cancel, UnixMs(99)).unwrap(), 0);
+    assert_eq!(act(&connection, &[id], Act::Cancel, UnixMs(100)).unwrap(), 1);
+    assert_eq!(states(&connection, &[id]).unwrap(), [(id, Some(DeliveryState::Cancelled))]);
 }
 
 #[test]
@@ -49,7 +60,8 @@ fn a_retry_counts_from_now_and_its_attempts_go_on() {
         put(&connection, of(DeliveryState::Waiting)),
         put(&connection, of(DeliveryState::Waiting)),
     );
-    let set = "UPDATE delivery SET due_ms = 900, attempts = 4, lease = 5, failing_since_ms = 8 WHERE id IN (?1, ?2)";
+    let set =
+        "UPDATE delivery SET due_ms = 900, attempts = 4, failing_since_ms = 8 WHERE id IN (?1, ?2)";
     connection.execute(set, [failed, late]).unwrap();
     assert_eq!(act(&connection, &[failed, late, soon], Act::Retry, UnixMs(100)).unwrap(), 3);
     let waiting = || "waiting".to_owned();
@@ -59,12 +71,9 @@ fn a_retry_counts_from_now_and_its_attempts_go_on() {
     assert_eq!(columns(&connection, late), hurried);
     let untouched = (waiting(), "auto".to_owned(), 7, None, None);
     assert_eq!(columns(&connection, soon), untouched);
-    let counts: (i64, i64) = connection
-        .query_row("SELECT attempts, lease FROM delivery WHERE id = ?1", [failed], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .unwrap();
-    assert_eq!(counts, (4, 5));
+    let attempts = "SELECT attempts FROM delivery WHERE id = ?1";
+    let attempts: i64 = connection.query_row(attempts, [failed], |row| row.get(0)).unwrap();
+    assert_eq!(attempts, 4);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 use super::*;
 use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Timings, Trouble};
-use crate::store::sqlite::outcomes::{give_back, record};
-use crate::store::sqlite::schema;
-use crate::store::turn::Returned;
+use crate::store::sqlite::outcomes::record_one;
+use crate::store::sqlite::{leases, schema, turns};
 
 const LEASE_MS: i64 = 20_000;
 const MINUTE_MS: i64 = 60_000;
@@ -59,13 +58,15 @@ impl Backlog {
         let turn = Turn {
             subscriber: "crm".to_owned(),
             outcomes: Vec::new(),
-            returned: Vec::new(),
+            lease: None,
+            in_hand: Vec::new(),
+            gives_back: false,
             due: UnixMs(self.now),
             now: UnixMs(self.now),
             lease_end: UnixMs(self.now + LEASE_MS),
             line,
         };
-        claim(&self.connection, &turn, resumed, lanes).unwrap()
+        turns::take(&self.connection, &turn, (resumed, lanes)).unwrap().claims
     }
 
     fn ids(&self, limit: usize) -> Vec<i64> {
@@ -93,7 +94,7 @@ impl Backlog {
             disable: None,
             reply: None,
         };
-        record(&self.connection, &[attempt]).unwrap();
+        record_one(&self.connection, attempt).unwrap();
     }
 
     fn fails(&self, claim: &Claim, wait_ms: i64) {
@@ -174,8 +175,8 @@ fn together_one_persons_are_claimed_at_once_in_their_order() {
     backlog.put(5, Some("a"), 5, NEW);
     backlog.now += LEASE_MS;
     let again = together(&backlog, 9);
-    assert_eq!(ids_of(&again), [5, 4, 1, 3]);
-    assert_eq!(again.iter().map(|claim| claim.lease).collect::<Vec<_>>(), [1, 2, 2, 2]);
+    assert_eq!(ids_of(&again), [3, 5, 4, 1]);
+    assert_eq!(again.iter().map(|claim| claim.attempt).collect::<Vec<_>>(), [2, 1, 2, 2]);
 }
 
 #[test]
@@ -275,7 +276,7 @@ fn one_whose_sender_died_goes_again_before_those_behind_it() {
     assert!(backlog.ids(1).is_empty());
     backlog.now += LEASE_MS;
     let again = backlog.claim(9);
-    assert_eq!((again[0].delivery, again[0].lease, again.len()), (1, 2, 1));
+    assert_eq!((again[0].delivery, again[0].attempt, again.len()), (1, 2, 1));
     backlog.tried(&again[0], Next::Delivered);
     assert_eq!(backlog.ids(9), [2]);
 }
@@ -284,11 +285,11 @@ fn one_whose_sender_died_goes_again_before_those_behind_it() {
 fn an_unused_claim_is_due_again_and_counts_as_no_attempt() {
     let backlog = Backlog::of(&[(1, "a", 10), (2, "a", 20)]);
     let claim = backlog.claim(1).remove(0);
-    give_back(&backlog.connection, &Returned { delivery: 1, lease: claim.lease }).unwrap();
+    leases::give_back(&backlog.connection, claim.lease, 1).unwrap();
     let again = backlog.claim(9);
     assert_eq!((again[0].delivery, again[0].attempt, again.len()), (1, 1, 1));
     // A claim that was made since is not undone.
-    give_back(&backlog.connection, &Returned { delivery: 1, lease: claim.lease }).unwrap();
+    leases::give_back(&backlog.connection, claim.lease, 1).unwrap();
     assert!(backlog.ids(9).is_empty());
 }
 
@@ -297,7 +298,7 @@ fn replays_are_a_lane_of_their_own() {
     let backlog = Backlog::of(&[(1, "a", 10)]);
     backlog.put(2, Some("a"), 5, REPLAYS);
     backlog.put(3, Some("a"), 4, REPLAYS);
-    assert_eq!(next_due(&backlog.connection, "crm").unwrap(), Some(UnixMs(4_000)));
+    assert_eq!(turns::next_due(&backlog.connection, "crm", None).unwrap(), Some(UnixMs(4_000)));
     let both = backlog.claim_in(Line::OneByOne, Lanes { new: 1, replays: 1 });
     let seen: Vec<_> = both.iter().map(|claim| (claim.delivery, claim.is_replay())).collect();
     assert_eq!(seen, [(1, false), (3, true)]);
@@ -317,12 +318,9 @@ fn a_long_row_of_one_person_keeps_nobody_else_back() {
     }
     assert_eq!(seen, [1, 3_000]);
     // What was put off is not looked at again and again.
-    let due: i64 = backlog
-        .connection
-        .query_row("SELECT count(*) FROM delivery WHERE due_ms <= ?1", [backlog.now], |row| {
-            row.get(0)
-        })
-        .unwrap();
+    let due = "SELECT count(*) FROM delivery
+               WHERE due_ms <= ?1 AND id NOT IN (SELECT delivery_id FROM in_hand)";
+    let due: i64 = backlog.connection.query_row(due, [backlog.now], |row| row.get(0)).unwrap();
     assert_eq!(due, 0);
 }
 
@@ -339,11 +337,11 @@ fn claims_and_looks_for_the_next_are_made_by_the_indexes() {
     let backlog = Backlog::of(&[]);
     for (sql, index) in [
         (
-            "SELECT id FROM delivery WHERE subscriber = 'a' AND lane = 0 AND due_ms <= 5 AND state IN ('waiting', 'sending') ORDER BY due_ms, id LIMIT 5",
+            "SELECT id FROM delivery WHERE subscriber = 'a' AND lane = 0 AND due_ms <= 5 AND state = 'waiting' ORDER BY due_ms, id LIMIT 5",
             "delivery_due",
         ),
         (
-            "SELECT id FROM delivery WHERE subscriber = 'a' AND mobile = 'b' AND lane = 0 AND in_line = 1 ORDER BY state, replied_at, id LIMIT 5",
+            "SELECT id FROM delivery WHERE subscriber = 'a' AND mobile = 'b' AND lane = 0 AND in_line = 1 AND state = 'waiting' ORDER BY replied_at, id LIMIT 5",
             "delivery_line",
         ),
     ] {

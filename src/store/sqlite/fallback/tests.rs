@@ -2,10 +2,10 @@ use super::*;
 use crate::store::attempt::{Attempt, Next, Timings};
 use crate::store::delivery::Claim;
 use crate::store::fallback::Judgement;
-use crate::store::sqlite::claims::claim;
-use crate::store::sqlite::outcomes::{give_back, record};
-use crate::store::sqlite::{schema, search};
-use crate::store::turn::{Lanes, Line, Returned, Turn};
+
+use crate::store::sqlite::outcomes::record_one;
+use crate::store::sqlite::{leases, schema, search, turns};
+use crate::store::turn::{Lanes, Line, Turn};
 
 const NOW: UnixMs = UnixMs(10_000_000);
 const LATER: UnixMs = UnixMs(10_060_000);
@@ -96,13 +96,16 @@ fn claimed(connection: &Connection, subscriber: &str, limit: usize) -> Vec<Claim
     let turn = Turn {
         subscriber: subscriber.to_owned(),
         outcomes: Vec::new(),
-        returned: Vec::new(),
+        lease: None,
+        in_hand: Vec::new(),
+        gives_back: false,
         due: NOW,
         now: NOW,
         lease_end: LATER,
         line: Line::OneByOne,
     };
-    claim(connection, &turn, UnixMs(0), Lanes { new: limit, replays: 0 }).unwrap()
+    let lanes = Lanes { new: limit, replays: 0 };
+    turns::take(connection, &turn, (UnixMs(0), lanes)).unwrap().claims
 }
 
 fn tried(connection: &Connection, claim: &Claim, trouble: Option<Trouble>) {
@@ -126,7 +129,7 @@ fn tried(connection: &Connection, claim: &Claim, trouble: Option<Trouble>) {
         disable: None,
         reply: None,
     };
-    record(connection, &[attempt]).unwrap();
+    record_one(connection, attempt).unwrap();
 }
 
 fn cut() -> Option<Trouble> {
@@ -185,8 +188,7 @@ fn what_may_have_arrived_is_moved_in_doubt() {
     let [cut_off, refused, given_back, dead] = &claims[..] else { panic!("four") };
     tried(&connection, cut_off, cut());
     tried(&connection, refused, unconnected());
-    give_back(&connection, &Returned { delivery: given_back.delivery, lease: given_back.lease })
-        .unwrap();
+    leases::give_back(&connection, given_back.lease, given_back.delivery).unwrap();
     let late = TakeOver { now: LATER, ..of(tried_to_first) };
     // Of the one whose sender died nobody knows; what was given back was not tried.
     assert_eq!(taken(&connection, &late), (3, 2));
@@ -239,7 +241,7 @@ fn held_ones_replays_and_tests_stay() {
         .execute_batch(
             "UPDATE delivery SET state = 'held' WHERE id = 1;
              UPDATE delivery SET trigger = 'replay', lane = 1 WHERE id = 2;
-             UPDATE delivery SET trigger = 'test', state = 'sending', due_ms = 0 WHERE id = 3;
+             UPDATE delivery SET trigger = 'test' WHERE id = 3;
              UPDATE delivery SET state = 'failed' WHERE id = 6;",
         )
         .unwrap();

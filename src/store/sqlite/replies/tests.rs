@@ -1,5 +1,6 @@
 use super::*;
 use crate::store::sqlite::schema;
+use crate::store::sqlite::search::tests::{kept, take};
 
 const MINE: &str = "13900000001";
 const HERS: &str = "13900000002";
@@ -91,9 +92,12 @@ fn insert(connection: &Connection, put: &Put) {
             .execute(
                 "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
                  VALUES ('crm', ?1, 'auto', ?2, 1, 1)",
-                params![connection.last_insert_rowid(), state.as_str()],
+                params![connection.last_insert_rowid(), kept(*state)],
             )
             .unwrap();
+        if *state == DeliveryState::Sending {
+            take(connection, "crm", connection.last_insert_rowid(), 1);
+        }
     }
 }
 

@@ -18,13 +18,15 @@ use crate::time::BeijingTime;
 type Rows = Vec<BTreeMap<String, Value>>;
 
 /// Columns whose values a migration rewrites, on purpose.
-const REWRITTEN: [(&str, &str); 4] = [
+const REWRITTEN: [(&str, &str); 5] = [
     // 0005: words become facts.
     ("attempt", "next"),
     ("attempt", "trouble"),
     // 0005: whose a delivery is, and its lane; 0008: what stands in the way of others.
     ("delivery", "lane"),
     ("delivery", "in_line"),
+    // 0013: what is in hand waits.
+    ("delivery", "state"),
 ];
 
 /// A store of this version at the path, with rows of every version up to it.
