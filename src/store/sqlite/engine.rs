@@ -33,7 +33,7 @@ const QUEUE_MAX: usize = 1_024;
 const READERS_MAX: usize = 4;
 /// Pages that the writer keeps in memory, in KiB: with SQLite's own 2 MiB a large answer's pages
 /// are written and read again many times before its commit.
-const WRITER_CACHE_KIB: i64 = 32 * 1024;
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
 /// How long the end of a check that was given up is waited for.
 const CHECK_END_MAX: Duration = Duration::from_millis(500);
