@@ -13,6 +13,8 @@ use crate::delivery::desk::{Begun, Desk, Ended};
 use crate::delivery::sender::Sender;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::Claim;
+use crate::store::turn::Turned;
+use crate::time::UnixMs;
 
 /// The tasks. They end when this is dropped, wherever they are.
 pub(super) struct Attempts {
@@ -47,8 +49,23 @@ impl Attempts {
         self.shared.desk()
     }
 
-    /// Has begun what may be begun.
-    pub(super) fn start(&mut self) {
+    /// Puts on the desk what a turn brought, and has begun what may be begun. Says whether there is
+    /// anything, which may have ended when this returns.
+    pub(super) fn begin(
+        &mut self,
+        turned: Turned,
+        messages_max: usize,
+        times: (UnixMs, UnixMs),
+    ) -> bool {
+        let mut desk = self.desk();
+        desk.turned(turned, messages_max, times);
+        let is_idle = desk.is_idle();
+        drop(desk);
+        self.start();
+        !is_idle
+    }
+
+    fn start(&mut self) {
         let (running, busy) = self.desk().busy_with();
         while self.tasks.len() < busy {
             let sender = Arc::clone(&self.sender);

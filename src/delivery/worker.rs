@@ -113,8 +113,7 @@ impl Worker {
                     match done {
                         Ok((turned, messages_max)) => {
                             told = false;
-                            attempts.desk().turned(turned, messages_max, (tried.now, self.now()));
-                            attempts.start();
+                            attempts.begin(turned, messages_max, (tried.now, self.now()));
                         }
                         Err(source @ StoreError::Closed) => return Err(self.failed(source)),
                         Err(source) => {
@@ -153,17 +152,15 @@ impl Worker {
             let has_more = turned.next.is_some_and(|next| next <= due);
             let limits = self.rules().limits;
             let opens = standing::pace_of(&turned.standing).opens_for_rate(limits, self.now());
-            attempts.desk().turned(turned, messages_max, (tried.now, self.now()));
-            attempts.start();
-            let is_idle = attempts.desk().is_idle();
-            match (is_idle, opens) {
-                (false, _) => attempts.at_rest().await,
+            let has_begun = attempts.begin(turned, messages_max, (tried.now, self.now()));
+            match (has_begun, opens) {
+                (true, _) => attempts.at_rest().await,
                 // Only its rate limit keeps the rest back.
-                (true, Some(opens)) if has_more => {
+                (false, Some(opens)) if has_more => {
                     let wait = self.sender.clock().sleep(opens.since(self.now()));
                     stop.run_until_cancelled(wait).await;
                 }
-                (true, _) => break,
+                (false, _) => break,
             }
         }
         let failures = attempts.desk().failures();

@@ -4,7 +4,6 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Clock;
 use crate::delivery::desk::tests::{CONCURRENCY, bring, claims, delivered, desk};
-use crate::time::UnixMs;
 
 /// Tasks that make attempts in this way, one for each that may be under way.
 fn tasks<A>(
