@@ -21,6 +21,10 @@
 
 use std::time::{Duration, Instant};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "intake/process.rs"]
 mod process;
 #[path = "delivery/product.rs"]

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 
 use replyd::gateway::rx;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "intake/ceiling.rs"]
 mod ceiling;
 #[path = "../tests/proofs/figures.rs"]
