@@ -6,7 +6,6 @@
 //! it go. So what waits in a row is looked at once, and not in every turn. A claim changes no
 //! delivery: what is claimed is written into the worker's [lease](super::leases).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -215,20 +214,12 @@ impl Lane<'_> {
         limit: usize,
         claims: &mut Vec<Claim>,
     ) -> Result<(), StoreError> {
-        let mut persons = HashSet::new();
         let mut others = Vec::new();
-        let mut free = Vec::new();
         for candidate in candidates {
-            let is_free = match (&candidate.mobile, self.turn.line) {
-                (None, _) | (_, Line::Any) => true,
-                _ if candidate.has_others || self.held_until(&candidate).is_some() => false,
-                (Some(mobile), Line::OneByOne) => persons.insert(mobile.clone()),
-                (Some(_), Line::Together) => true,
-            };
-            if is_free { free.push(candidate) } else { others.push(candidate) }
-        }
-        for candidate in free {
-            self.take(candidate, claims);
+            let is_free = candidate.mobile.is_none()
+                || self.turn.line == Line::Any
+                || !candidate.has_others && self.held_until(&candidate).is_none();
+            if is_free { self.take(candidate, claims) } else { others.push(candidate) }
         }
         for candidate in others {
             // Unless it was claimed a moment ago, as the one that goes before another.
@@ -241,8 +232,8 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Until when something of the candidate's person is in hand, if anything is. Of what goes out
-    /// together, only what was so before this turn.
+    /// Until when something of the candidate's person is in hand, if anything is: where they go one
+    /// by one also what this turn has claimed.
     fn held_until(&self, candidate: &Candidate) -> Option<UnixMs> {
         self.in_hand.of_person(self.lane, candidate.mobile.as_deref()?)
     }

@@ -17,8 +17,8 @@ use crate::time::UnixMs;
 #[derive(Default)]
 pub(super) struct InHand {
     deliveries: HashSet<i64>,
-    /// Of whom something is in hand, by lane, and until when at the latest.
-    persons: HashMap<(i64, String), UnixMs>,
+    /// By lane, of whom something is in hand, and until when at the latest.
+    persons: HashMap<i64, HashMap<String, UnixMs>>,
     /// When the first ends of the leases of others.
     first_end: Option<UnixMs>,
 }
@@ -62,7 +62,7 @@ impl InHand {
     ) {
         self.deliveries.insert(delivery);
         if let Some(mobile) = mobile {
-            let until = self.persons.entry((lane, mobile)).or_insert(end);
+            let until = self.persons.entry(lane).or_default().entry(mobile).or_insert(end);
             *until = (*until).max(end);
         }
     }
@@ -73,7 +73,7 @@ impl InHand {
 
     /// Until when something of the person's is in hand, at the latest; none where nothing is.
     pub(super) fn of_person(&self, lane: i64, mobile: &str) -> Option<UnixMs> {
-        self.persons.get(&(lane, mobile.to_owned())).copied()
+        self.persons.get(&lane)?.get(mobile).copied()
     }
 
     /// When what another has in hand may be claimed, unless it ends before.
