@@ -17,7 +17,7 @@ use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::{IdKey, Mobile};
 use crate::route::Route;
 use crate::store::Store;
-use crate::store::attempt::{Attempt, Next, Timings};
+use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
 use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::hour::{HourRow, HourState};
@@ -452,9 +452,8 @@ async fn a_sender_whose_lease_ended_undoes_nothing() {
     let later = life.now.unix.after(INTERVAL);
     let second = claim(later).await.unwrap().remove(0);
     assert_eq!((first.delivery, first.lease + 1), (second.delivery, second.lease));
-    for (claim, next) in
-        [(first, Next::Retry { at: later, wait_ms: 0, asked: false }), (second, Next::Delivered)]
-    {
+    let given_up = Next::Failed { why: GivenUp::Aborted };
+    for (claim, next) in [(first, given_up), (second, Next::Delivered)] {
         life.store.record_attempt(tried(claim, later, next)).await.unwrap();
     }
     let figures = life.store.figures().await.unwrap();
