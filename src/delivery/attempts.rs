@@ -36,6 +36,12 @@ impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    async fn at_rest(&self) {
+        while !self.desk().is_at_rest() {
+            self.news.notified().await;
+        }
+    }
 }
 
 impl Attempts {
@@ -88,9 +94,7 @@ impl Attempts {
 
     /// Waits until nothing is under way, and nothing can be begun before a turn was taken.
     pub(super) async fn at_rest(&self) {
-        while !self.desk().is_at_rest() {
-            self.news().await;
-        }
+        self.shared.at_rest().await;
     }
 }
 

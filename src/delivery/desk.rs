@@ -52,7 +52,7 @@ pub(super) struct Begun {
 
 /// An attempt under way.
 struct Running {
-    /// The deliveries that it is to bring, by their lease.
+    /// The deliveries that it is to bring, and the lease under which they are in hand.
     deliveries: Vec<i64>,
     lease: i64,
     is_replay: bool,
@@ -69,8 +69,7 @@ pub(super) struct Ended {
 /// What an attempt was to bring that panicked. Of it nothing is known: it stays in hand as long as a
 /// sender's that died.
 struct Lost {
-    deliveries: Vec<i64>,
-    lease: i64,
+    attempt: Running,
     until: UnixMs,
 }
 
@@ -208,15 +207,12 @@ impl Desk {
 
     /// Takes what an attempt came to. Says whether that changes when a turn is taken.
     pub(super) fn end(&mut self, ended: Ended) -> bool {
-        let Some(Running { deliveries, lease, is_replay }) = self.running.remove(&ended.number)
-        else {
-            return false;
-        };
-        self.replays_running -= usize::from(is_replay);
+        let Some(attempt) = self.running.remove(&ended.number) else { return false };
+        self.replays_running -= usize::from(attempt.is_replay);
         let Some(attempts) = ended.attempts else {
             self.failures += 1;
             let until = self.now().after(self.sender.config().timeout + LEASE_MARGIN);
-            self.lost.push(Lost { deliveries, lease, until });
+            self.lost.push(Lost { attempt, until });
             return false;
         };
         let before = self.outcomes.len();
@@ -285,12 +281,11 @@ impl Desk {
 
     /// What is claimed under the lease that stands, and neither tried nor given back.
     fn in_hand(&self) -> Vec<i64> {
-        let running = self.running.values().map(|it| (it.lease, &it.deliveries));
-        let lost = self.lost.iter().map(|it| (it.lease, &it.deliveries));
-        let tried = running.chain(lost).filter(|(lease, _)| Some(*lease) == self.lease);
+        let tried = self.running.values().chain(self.lost.iter().map(|lost| &lost.attempt));
+        let tried = tried.filter(|attempt| Some(attempt.lease) == self.lease);
         let ready = self.new.iter().chain(&self.replays).flat_map(|ready| &ready.claims);
         tried
-            .flat_map(|(_, deliveries)| deliveries.iter().copied())
+            .flat_map(|attempt| attempt.deliveries.iter().copied())
             .chain(ready.map(|claim| claim.delivery))
             .collect()
     }

@@ -17,7 +17,7 @@ use crate::intake::plan::{self, Step, Wishes};
 use crate::reply::{IdKey, Mobile};
 use crate::route::Route;
 use crate::store::Store;
-use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
+use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::error::StoreError;
 use crate::store::hour::{HourRow, HourState};
@@ -373,17 +373,7 @@ async fn of_one_persons_replies_the_first_written_goes_first_however_late_it_cam
     let earlier = "100{&}13900000001||N||2026-11-22 09:40:00||1069";
     life.read(None, answer(Ending::Announced, earlier)).await;
     let now = life.now.unix;
-    let turn = Turn {
-        subscriber: "crm".to_owned(),
-        outcomes: Vec::new(),
-        lease: None,
-        in_hand: Vec::new(),
-        gives_back: false,
-        due: now,
-        now,
-        lease_end: now.after(TIMEOUT),
-        line: Line::OneByOne,
-    };
+    let turn = Turn::first("crm", now, now.after(TIMEOUT), Line::OneByOne);
     let decide = |standing: Standing, _: &[Attempt]| Decided {
         standing,
         tell: None,
@@ -425,22 +415,7 @@ async fn a_reply_names_the_message_that_it_answers() {
 
 /// What an attempt under a claim came to.
 fn tried(claim: Claim, started: UnixMs, next: Next) -> Attempt {
-    Attempt {
-        delivery: claim.delivery,
-        lease: claim.lease,
-        number: claim.attempt,
-        started,
-        took: Duration::ZERO,
-        address: None,
-        http_status: None,
-        timings: Timings::default(),
-        trouble: None,
-        answer: Vec::new(),
-        next,
-        asked: None,
-        disable: None,
-        reply: None,
-    }
+    Attempt::under(&claim, started, next)
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use crate::store::delivery::Claim;
 use crate::time::UnixMs;
 
 /// An attempt to deliver. No `Debug`: an answer may hold anything.
@@ -38,6 +40,29 @@ pub struct Attempt {
     pub disable: Option<Disabled>,
     /// The text that the receiver wants sent to whoever wrote the reply.
     pub reply: Option<String>,
+}
+
+#[cfg(test)]
+impl Attempt {
+    /// One under a claim that took no time and met nobody.
+    pub(crate) fn under(claim: &Claim, started: UnixMs, next: Next) -> Self {
+        Self {
+            delivery: claim.delivery,
+            lease: claim.lease,
+            number: claim.attempt,
+            started,
+            took: Duration::ZERO,
+            address: None,
+            timings: Timings::default(),
+            http_status: None,
+            trouble: None,
+            answer: Vec::new(),
+            next,
+            asked: None,
+            disable: None,
+            reply: None,
+        }
+    }
 }
 
 /// How long the parts of an attempt took; none for a part that was not come to, or that a kept

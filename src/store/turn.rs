@@ -36,6 +36,23 @@ pub struct Turn {
     pub line: Line,
 }
 
+impl Turn {
+    /// That of a worker which has nothing in hand and nothing to record: it claims what is due now.
+    pub(crate) fn first(subscriber: &str, now: UnixMs, lease_end: UnixMs, line: Line) -> Self {
+        Self {
+            subscriber: subscriber.to_owned(),
+            outcomes: Vec::new(),
+            lease: None,
+            in_hand: Vec::new(),
+            gives_back: false,
+            due: now,
+            now,
+            lease_end,
+            line,
+        }
+    }
+}
+
 /// How one person's deliveries go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -133,17 +150,7 @@ impl Store {
         lease_end: UnixMs,
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
-        let turn = Turn {
-            subscriber: subscriber.to_owned(),
-            outcomes: Vec::new(),
-            lease: None,
-            in_hand: Vec::new(),
-            gives_back: false,
-            due: now,
-            now,
-            lease_end,
-            line: Line::Any,
-        };
+        let turn = Turn::first(subscriber, now, lease_end, Line::Any);
         let all = Lanes { new: limit, replays: limit };
         self.engine
             .write(move |connection| {

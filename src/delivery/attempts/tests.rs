@@ -31,12 +31,6 @@ fn bring_to(shared: &Shared, count: usize) {
     }
 }
 
-async fn at_rest(shared: &Shared) {
-    while !shared.desk().is_at_rest() {
-        shared.news.notified().await;
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn as_many_as_may_be_are_under_way_and_each_that_ends_makes_room_for_the_next() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -54,7 +48,7 @@ async fn as_many_as_may_be_are_under_way_and_each_that_ends_makes_room_for_the_n
     // Twice: once they wait for work, and once they have been at it.
     for _ in 0..2 {
         bring_to(&shared, 5 * CONCURRENCY);
-        at_rest(&shared).await;
+        shared.at_rest().await;
         assert_eq!(shared.desk().hand_over().outcomes.len(), 5 * CONCURRENCY);
         assert_eq!(seen.swap(0, Ordering::Relaxed), CONCURRENCY);
     }
@@ -68,7 +62,7 @@ async fn an_attempt_that_panics_takes_nothing_with_it() {
     };
     let (shared, _tasks) = tasks(attempt);
     bring_to(&shared, 3 * CONCURRENCY);
-    at_rest(&shared).await;
+    shared.at_rest().await;
     let mut desk = shared.desk();
     assert_eq!((desk.failures(), desk.hand_over().outcomes.len()), (1, 3 * CONCURRENCY - 1));
 }

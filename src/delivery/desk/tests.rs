@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
-use crate::store::attempt::{Next, Timings};
+use crate::store::attempt::Next;
 use crate::store::delivery::Trigger;
 use crate::store::turn::Standing;
 
@@ -43,6 +43,14 @@ pub(in crate::delivery) fn bring(desk: &mut Desk, claims: Vec<Claim>, began: Uni
     desk.turned(turned, usize::MAX, (began, now));
 }
 
+/// A desk with so many claims that were just made, and when that is.
+fn desk_with(count: usize) -> (Desk, UnixMs) {
+    let mut desk = desk();
+    let now = desk.now();
+    bring(&mut desk, claims(count), now);
+    (desk, now)
+}
+
 /// Takes a turn's claims, and delivers all that may be begun.
 fn deliver(desk: &mut Desk, count: usize) {
     let now = desk.now();
@@ -54,22 +62,7 @@ fn deliver(desk: &mut Desk, count: usize) {
 }
 
 pub(in crate::delivery) fn delivered(claim: &Claim, now: UnixMs) -> Attempt {
-    Attempt {
-        delivery: claim.delivery,
-        lease: claim.lease,
-        number: claim.attempt,
-        started: now,
-        took: Duration::ZERO,
-        address: None,
-        timings: Timings::default(),
-        http_status: Some(204),
-        trouble: None,
-        answer: Vec::new(),
-        next: Next::Delivered,
-        asked: None,
-        disable: None,
-        reply: None,
-    }
+    Attempt::under(claim, now, Next::Delivered)
 }
 
 #[test]
@@ -121,9 +114,7 @@ fn no_more_is_under_way_at_once_than_may_be_and_of_replays_no_more_than_their_pa
 
 #[test]
 fn the_worker_is_told_of_the_first_that_ended_and_of_enough_and_not_of_each() {
-    let mut desk = desk();
-    let now = desk.now();
-    bring(&mut desk, claims(GROUP + 1), now);
+    let (mut desk, now) = desk_with(GROUP + 1);
     let mut told = Vec::new();
     for number in 1..=GROUP + 1 {
         let Begun { number: of, claims } = desk.begin().unwrap();
@@ -153,9 +144,7 @@ fn in_hand(desk: &mut Desk) -> Vec<i64> {
 
 #[test]
 fn in_hand_is_what_is_claimed_until_it_ended_or_is_given_back() {
-    let mut desk = desk();
-    let now = desk.now();
-    bring(&mut desk, claims(3), now);
+    let (mut desk, now) = desk_with(3);
     let Begun { number, claims } = desk.begin().unwrap();
     desk.begin().unwrap();
     assert_eq!(in_hand(&mut desk), [1, 2, 3]);
@@ -168,9 +157,7 @@ fn in_hand_is_what_is_claimed_until_it_ended_or_is_given_back() {
 
 #[test]
 fn what_an_attempt_was_to_bring_that_panicked_stays_in_hand_as_long_as_a_dead_senders() {
-    let mut desk = desk();
-    let now = desk.now();
-    bring(&mut desk, claims(1), now);
+    let (mut desk, now) = desk_with(1);
     let number = desk.begin().unwrap().number;
     desk.end(Ended { number, attempts: None });
     assert_eq!((in_hand(&mut desk), desk.failures()), (vec![1], 1));
@@ -183,9 +170,7 @@ fn what_an_attempt_was_to_bring_that_panicked_stays_in_hand_as_long_as_a_dead_se
 
 #[test]
 fn what_was_claimed_under_a_lease_that_is_no_more_is_not_begun() {
-    let mut desk = desk();
-    let now = desk.now();
-    bring(&mut desk, claims(3), now);
+    let (mut desk, now) = desk_with(3);
     let number = desk.begin().unwrap().number;
     let turned =
         Turned { claims: Vec::new(), lease: None, next: None, standing: Standing::default() };

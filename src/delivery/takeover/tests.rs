@@ -7,7 +7,7 @@ use super::*;
 use crate::delivery::pace::Limits;
 use crate::delivery::standing::{self, Rules};
 use crate::route::Route;
-use crate::store::attempt::{Attempt, Next, Timings, Trouble};
+use crate::store::attempt::{Attempt, Next, Trouble};
 use crate::store::delivery::{Claim, SubscriberSpec};
 use crate::store::turn::{Decided, Lanes, Line, Turn};
 use crate::time::UnixMs;
@@ -67,17 +67,12 @@ impl World {
     async fn turn(&self, name: &str, outcomes: Vec<Attempt>, room: usize) -> Vec<Claim> {
         let now = self.now;
         let room = Lanes { new: room, replays: 0 };
+        let lease_end = now.after(Duration::from_secs(20));
         let turn = Turn {
-            subscriber: name.to_owned(),
             // All of it has ended.
             lease: outcomes.first().map(|outcome| outcome.lease),
             outcomes,
-            in_hand: Vec::new(),
-            gives_back: false,
-            due: now,
-            now,
-            lease_end: now.after(Duration::from_secs(20)),
-            line: Line::OneByOne,
+            ..Turn::first(name, now, lease_end, Line::OneByOne)
         };
         let decide = move |standing, outcomes: &[Attempt]| {
             let (standing, mut pace, _) = standing::after(standing, outcomes, RULES, now, 0.0);
@@ -105,22 +100,9 @@ impl World {
                 _ => Duration::from_mins(30),
             };
             let retry = Next::Retry { at: self.now.after(wait), wait_ms: 0, asked: false };
-            Attempt {
-                delivery: claim.delivery,
-                lease: claim.lease,
-                number: claim.attempt,
-                started: self.now,
-                took: Duration::ZERO,
-                address: None,
-                timings: Timings::default(),
-                http_status: None,
-                trouble: fails.then(|| Trouble::Connect { detail: String::new() }),
-                answer: Vec::new(),
-                next: if fails { retry } else { Next::Delivered },
-                asked: None,
-                disable: None,
-                reply: None,
-            }
+            let trouble = fails.then(|| Trouble::Connect { detail: String::new() });
+            let next = if fails { retry } else { Next::Delivered };
+            Attempt { trouble, ..Attempt::under(claim, self.now, next) }
         };
         let outcomes: Vec<Attempt> = claims.iter().map(outcome).collect();
         let done = claims.iter().zip(&outcomes).filter(|(_, outcome)| outcome.trouble.is_none());

@@ -9,7 +9,7 @@ use crate::delivery::target::tests::WECOM;
 use crate::language::Language;
 use crate::route::Route;
 use crate::store::OpenMode;
-use crate::store::attempt::{Next, Refusal, Timings, Trouble};
+use crate::store::attempt::{Next, Refusal, Trouble};
 use crate::store::delivery::SubscriberSpec;
 
 const REPLIES: usize = 1_000;
@@ -83,22 +83,9 @@ fn outcome(claim: &Claim, now: UnixMs, is_taken: bool) -> Attempt {
         refusal: Refusal::Busy,
     };
     let again = Next::Retry { at: now.after(Duration::from_secs(5)), wait_ms: 5_000, asked: false };
-    Attempt {
-        delivery: claim.delivery,
-        lease: claim.lease,
-        number: claim.attempt,
-        started: now,
-        took: Duration::ZERO,
-        address: None,
-        timings: Timings::default(),
-        http_status: Some(200),
-        trouble: (!is_taken).then_some(busy),
-        answer: Vec::new(),
-        next: if is_taken { Next::Delivered } else { again },
-        asked: None,
-        disable: None,
-        reply: None,
-    }
+    let next = if is_taken { Next::Delivered } else { again };
+    let trouble = (!is_taken).then_some(busy);
+    Attempt { http_status: Some(200), trouble, ..Attempt::under(claim, now, next) }
 }
 
 #[tokio::test]
@@ -113,15 +100,10 @@ async fn a_burst_arrives_complete_and_in_order_without_once_breaking_the_limit()
     let (mut outcomes, mut lease, mut gives_back) = (Vec::new(), None, false);
     for _ in 0..10_000 {
         let turn = Turn {
-            subscriber: "chat".to_owned(),
             outcomes: std::mem::take(&mut outcomes),
             lease,
-            in_hand: Vec::new(),
             gives_back: std::mem::take(&mut gives_back),
-            due: now,
-            now,
-            lease_end: now.after(Duration::from_secs(25)),
-            line: Line::Together,
+            ..Turn::first("chat", now, now.after(Duration::from_secs(25)), Line::Together)
         };
         let room = Lanes { new: 128, replays: 16 };
         let asked =

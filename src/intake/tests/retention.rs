@@ -1,7 +1,7 @@
 //! What is let go, what stays, and that nothing that went comes back.
 
 use super::*;
-use crate::store::attempt::{Attempt, GivenUp, Next, Timings};
+use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::delivery::Claim;
 use crate::store::retention::{Cutoffs, Kind};
 
@@ -38,20 +38,9 @@ impl Life {
 
     pub(super) async fn tried(&self, claim: &Claim, next: Next) {
         let attempt = Attempt {
-            delivery: claim.delivery,
-            lease: claim.lease,
-            number: claim.attempt,
-            started: self.now.unix,
             took: Duration::from_secs(1),
-            address: None,
             http_status: Some(200),
-            timings: Timings::default(),
-            trouble: None,
-            answer: Vec::new(),
-            next,
-            asked: None,
-            disable: None,
-            reply: None,
+            ..Attempt::under(claim, self.now.unix, next)
         };
         self.store.record_attempt(attempt).await.unwrap();
     }

@@ -117,8 +117,8 @@ pub(crate) fn states(
 }
 
 /// Does something to those of these deliveries to which it can be done, and says how many there
-/// were: nothing to what a worker has in hand whose lease has not ended. From when it is released or tried again by hand, a delivery's time to be given up counts
-/// anew; its attempts are numbered on.
+/// were: nothing to what a worker has in hand whose lease has not ended. From when it is released or
+/// tried again by hand, a delivery's time to be given up counts anew; its attempts are numbered on.
 pub(crate) fn act(
     connection: &Connection,
     ids: &[i64],

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Row, params};
+use serde::Serialize;
 
 use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
@@ -31,7 +32,9 @@ impl InHand {
         own: Option<i64>,
         (deliveries, end): (&[i64], UnixMs),
     ) -> Result<Self, StoreError> {
-        let mut all = Self::default();
+        let others = others(connection, subscriber, own)?;
+        let first_end = others.iter().map(|(end, _)| *end).min();
+        let mut all = Self { first_end, ..Self::default() };
         let mut statement = connection.prepare_cached(
             "SELECT delivery.id, lane, mobile FROM json_each(?1) CROSS JOIN delivery ON delivery.id = value",
         )?;
@@ -42,15 +45,10 @@ impl InHand {
             }
             Ok::<(), StoreError>(())
         };
-        if !deliveries.is_empty() {
-            add(&json(deliveries)?, end)?;
-        }
-        let mut first_end = None;
-        for (end, json) in others(connection, subscriber, own)? {
+        add(&json(&deliveries)?, end)?;
+        for (end, json) in others {
             add(&json, end)?;
-            first_end = [first_end, Some(end)].into_iter().flatten().min();
         }
-        all.first_end = first_end;
         Ok(all)
     }
 
@@ -83,11 +81,11 @@ impl InHand {
 
     /// The deliveries' numbers, for a statement.
     pub(super) fn json(&self) -> Result<String, StoreError> {
-        serde_json::to_string(&self.deliveries).map_err(conversion)
+        json(&self.deliveries)
     }
 }
 
-fn json(deliveries: &[i64]) -> Result<String, StoreError> {
+fn json(deliveries: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(deliveries).map_err(conversion)
 }
 
@@ -135,7 +133,7 @@ pub(super) fn renew(
         Some(lease) => {
             connection
                 .prepare_cached("UPDATE lease SET end_ms = ?2, deliveries = ?3 WHERE id = ?1")?
-                .execute(params![lease, end.0, json(deliveries)?])?;
+                .execute(params![lease, end.0, json(&deliveries)?])?;
             Ok(Some(lease))
         }
         None => {
@@ -143,7 +141,7 @@ pub(super) fn renew(
                 .prepare_cached(
                     "INSERT INTO lease (subscriber, end_ms, deliveries) VALUES (?1, ?2, ?3)",
                 )?
-                .execute(params![subscriber, end.0, json(deliveries)?])?;
+                .execute(params![subscriber, end.0, json(&deliveries)?])?;
             Ok(Some(connection.last_insert_rowid()))
         }
     }

@@ -223,7 +223,6 @@ pub(crate) fn begin_rename(
     )?;
     connection
         .execute("UPDATE subscriber SET absent = 1, renamed_to = ?2 WHERE name = ?1", [old, new])?;
-    leases::rename(connection, old)?;
     connection.execute(
         "UPDATE replay_job_subscriber SET subscriber = ?2 WHERE subscriber = ?1",
         [old, new],

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Timings, Trouble};
+use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Trouble};
 use crate::store::sqlite::outcomes::record_one;
 use crate::store::sqlite::{leases, schema, turns};
 
@@ -55,17 +55,8 @@ impl Backlog {
 
     /// Claims for a subscriber that takes deliveries again since then.
     fn claim_since(&self, resumed: UnixMs, line: Line, lanes: Lanes) -> Vec<Claim> {
-        let turn = Turn {
-            subscriber: "crm".to_owned(),
-            outcomes: Vec::new(),
-            lease: None,
-            in_hand: Vec::new(),
-            gives_back: false,
-            due: UnixMs(self.now),
-            now: UnixMs(self.now),
-            lease_end: UnixMs(self.now + LEASE_MS),
-            line,
-        };
+        let now = UnixMs(self.now);
+        let turn = Turn::first("crm", now, UnixMs(self.now + LEASE_MS), line);
         turns::take(&self.connection, &turn, (resumed, lanes)).unwrap().claims
     }
 
@@ -78,22 +69,7 @@ impl Backlog {
     }
 
     fn tried_with(&self, claim: &Claim, next: Next, trouble: Option<Trouble>) {
-        let attempt = Attempt {
-            delivery: claim.delivery,
-            lease: claim.lease,
-            number: claim.attempt,
-            started: UnixMs(self.now),
-            took: Duration::ZERO,
-            address: None,
-            timings: Timings::default(),
-            http_status: None,
-            trouble,
-            answer: Vec::new(),
-            next,
-            asked: None,
-            disable: None,
-            reply: None,
-        };
+        let attempt = Attempt { trouble, ..Attempt::under(claim, UnixMs(self.now), next) };
         record_one(&self.connection, attempt).unwrap();
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::attempt::{Attempt, Next, Timings};
+use crate::store::attempt::{Attempt, Next};
 use crate::store::delivery::Claim;
 use crate::store::fallback::Judgement;
 
@@ -93,17 +93,7 @@ fn waiting(events: &[i64]) -> Vec<(i64, String)> {
 }
 
 fn claimed(connection: &Connection, subscriber: &str, limit: usize) -> Vec<Claim> {
-    let turn = Turn {
-        subscriber: subscriber.to_owned(),
-        outcomes: Vec::new(),
-        lease: None,
-        in_hand: Vec::new(),
-        gives_back: false,
-        due: NOW,
-        now: NOW,
-        lease_end: LATER,
-        line: Line::OneByOne,
-    };
+    let turn = Turn::first(subscriber, NOW, LATER, Line::OneByOne);
     let lanes = Lanes { new: limit, replays: 0 };
     turns::take(connection, &turn, (UnixMs(0), lanes)).unwrap().claims
 }
@@ -113,22 +103,7 @@ fn tried(connection: &Connection, claim: &Claim, trouble: Option<Trouble>) {
         None => Next::Delivered,
         Some(_) => Next::Retry { at: LATER, wait_ms: 1, asked: false },
     };
-    let attempt = Attempt {
-        delivery: claim.delivery,
-        lease: claim.lease,
-        number: claim.attempt,
-        started: NOW,
-        took: std::time::Duration::ZERO,
-        address: None,
-        timings: Timings::default(),
-        http_status: None,
-        trouble,
-        answer: Vec::new(),
-        next,
-        asked: None,
-        disable: None,
-        reply: None,
-    };
+    let attempt = Attempt { trouble, ..Attempt::under(claim, NOW, next) };
     record_one(connection, attempt).unwrap();
 }
 

@@ -30,17 +30,9 @@ fn turn(
     (lease, in_hand): (Option<i64>, &[i64]),
     limit: usize,
 ) -> (Vec<Claim>, Option<i64>, Option<UnixMs>) {
-    let turn = Turn {
-        subscriber: "crm".to_owned(),
-        outcomes: Vec::new(),
-        lease,
-        in_hand: in_hand.to_vec(),
-        gives_back: false,
-        due: UnixMs(now),
-        now: UnixMs(now),
-        lease_end: UnixMs(now + LEASE_MS),
-        line: Line::OneByOne,
-    };
+    let (now, end) = (UnixMs(now), UnixMs(now + LEASE_MS));
+    let turn =
+        Turn { lease, in_hand: in_hand.to_vec(), ..Turn::first("crm", now, end, Line::OneByOne) };
     let lanes = Lanes { new: limit, replays: 0 };
     let turns::Taken { claims, lease, next } =
         turns::take(connection, &turn, (UnixMs(0), lanes)).unwrap();
