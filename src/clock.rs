@@ -79,6 +79,15 @@ impl Clock {
         }
     }
 
+    /// What the wall clock shows now, alone: for who asks it for each of many.
+    #[must_use]
+    pub fn unix(&self) -> UnixMs {
+        match &self.pace {
+            Pace::Real => wall(),
+            Pace::Fast { .. } => self.now().unix,
+        }
+    }
+
     /// Waits until `span` has passed since `since` on the boot clock, which counts on while the
     /// machine sleeps; a timer of the runtime does not. So the clock is looked at whenever this
     /// is polled, and at least once a second.

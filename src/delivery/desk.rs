@@ -10,7 +10,7 @@ use crate::delivery::pace::{Limits, Pace, replays_of};
 use crate::delivery::sender::Sender;
 use crate::delivery::standing;
 use crate::store::attempt::Attempt;
-use crate::store::delivery::Claim;
+use crate::store::delivery::{Claim, Holding};
 use crate::store::turn::{Lanes, Turn, Turned};
 use crate::time::UnixMs;
 
@@ -52,8 +52,8 @@ pub(super) struct Begun {
 
 /// An attempt under way.
 struct Running {
-    /// The deliveries that it is to bring, and the lease under which they are in hand.
-    deliveries: Vec<i64>,
+    /// What it is to bring, and the lease under which that is in hand.
+    holdings: Vec<Holding>,
     lease: i64,
     is_replay: bool,
 }
@@ -78,7 +78,7 @@ pub(super) struct HandOver {
     pub(super) outcomes: Vec<Attempt>,
     pub(super) lease: Option<i64>,
     /// What is claimed under that lease, and neither tried nor given back.
-    pub(super) in_hand: Vec<i64>,
+    pub(super) in_hand: Vec<Holding>,
     /// Whether anything is given back.
     pub(super) gives_back: bool,
     /// How many more of each lane can be at hand.
@@ -152,7 +152,7 @@ impl Desk {
     }
 
     fn now(&self) -> UnixMs {
-        self.sender.clock().now().unix
+        self.sender.clock().unix()
     }
 
     /// Begins an attempt if one may be begun: what is new first, and no more replays at once than
@@ -166,7 +166,7 @@ impl Desk {
                 continue;
             }
             let running = Running {
-                deliveries: claims.iter().map(|claim| claim.delivery).collect(),
+                holdings: claims.iter().map(Claim::holding).collect(),
                 lease: lease_of(&claims),
                 is_replay: is_replay(&claims),
             };
@@ -280,13 +280,13 @@ impl Desk {
     }
 
     /// What is claimed under the lease that stands, and neither tried nor given back.
-    fn in_hand(&self) -> Vec<i64> {
+    fn in_hand(&self) -> Vec<Holding> {
         let tried = self.running.values().chain(self.lost.iter().map(|lost| &lost.attempt));
         let tried = tried.filter(|attempt| Some(attempt.lease) == self.lease);
         let ready = self.new.iter().chain(&self.replays).flat_map(|ready| &ready.claims);
         tried
-            .flat_map(|attempt| attempt.deliveries.iter().copied())
-            .chain(ready.map(|claim| claim.delivery))
+            .flat_map(|attempt| attempt.holdings.iter().cloned())
+            .chain(ready.map(Claim::holding))
             .collect()
     }
 

@@ -147,7 +147,7 @@ impl Sender {
         let headers = webhook::headers(claim, &self.config.secrets, now.seconds());
         let limit = self.clock.real(self.config.timeout);
         let exchange = self.channel.post(headers, claim.body.clone(), limit).await;
-        let verdict = judge(&exchange, webhook::judge, self.clock.now().unix);
+        let verdict = judge(&exchange, webhook::judge, &self.clock);
         (exchange, verdict)
     }
 
@@ -166,11 +166,8 @@ impl Sender {
         // Neither what is kept nor what is said of it may hold a token that the product quotes.
         let redaction = Redaction::new(&config.url, &config.product);
         exchange.answer = redaction.clean(exchange.answer);
-        let mut verdict = judge(
-            &exchange,
-            |answer| target.meaning(&config.product, answer),
-            self.clock.now().unix,
-        );
+        let meaning = |answer: Answer<'_>| target.meaning(&config.product, answer);
+        let mut verdict = judge(&exchange, meaning, &self.clock);
         // One of several may be what the product does not take: each is tried by itself.
         if claims.len() > 1 && verdict.wish == Wish::Abort {
             verdict.wish = Wish::None;
@@ -222,8 +219,7 @@ impl Sender {
                 return (last, of_step(step, trouble));
             };
             let asked = last.retry_after.as_deref();
-            let retry_after =
-                asked.and_then(|value| retry::retry_after(value, self.clock.now().unix));
+            let retry_after = asked.and_then(|value| retry::retry_after(value, self.clock.unix()));
             answered.push(Answered { step, status, retry_after, body: last.answer.clone() });
         }
         let endless = Trouble::Broken { detail: "it takes too many requests".to_owned() };
@@ -286,9 +282,9 @@ struct Came {
 }
 
 /// What came of a request: what its answer means to whom it went, or why there is none.
-fn judge(exchange: &Exchange, meaning: impl Fn(Answer<'_>) -> Verdict, now: UnixMs) -> Verdict {
-    let retry_after =
-        exchange.retry_after.as_deref().and_then(|value| retry::retry_after(value, now));
+fn judge(exchange: &Exchange, meaning: impl Fn(Answer<'_>) -> Verdict, clock: &Clock) -> Verdict {
+    let asked = exchange.retry_after.as_deref();
+    let retry_after = asked.and_then(|value| retry::retry_after(value, clock.unix()));
     match (&exchange.trouble, exchange.http_status) {
         (None, Some(status)) => meaning(Answer {
             status,

@@ -169,7 +169,7 @@ impl Worker {
     }
 
     fn now(&self) -> UnixMs {
-        self.sender.clock().now().unix
+        self.sender.clock().unix()
     }
 
     fn name(&self) -> &str {

@@ -1,5 +1,7 @@
 //! What the store takes and gives when replies are delivered.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::route::Route;
@@ -116,12 +118,32 @@ pub struct Claim {
     pub created: UnixMs,
     /// When its reply was written; none of other events.
     pub written: Option<UnixMs>,
+    /// In whose line it goes out; none of other events than replies.
+    pub person: Option<Person>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// Whether it was refused for good in a message with others, so that it goes by itself.
     pub alone: bool,
     /// For whom it stands in, where it is a fallback's.
     pub stands_in: Option<StandsIn>,
+}
+
+/// A person whose deliveries of one lane go out one after the other.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// The lane, as the store numbers them: what is new has one, what is told again another.
+    pub lane: i64,
+    /// The number that the replies came from.
+    pub mobile: Arc<str>,
+}
+
+/// A delivery that a worker has in hand.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The delivery's number.
+    pub delivery: i64,
+    /// In whose line it goes out.
+    pub person: Option<Person>,
 }
 
 /// For whom a fallback is told of an event.
@@ -134,6 +156,30 @@ pub struct StandsIn {
 }
 
 impl Claim {
+    /// That of a first attempt.
+    #[cfg(test)]
+    pub(crate) fn first(delivery: i64, event_id: &str, body: &str) -> Self {
+        Self {
+            delivery,
+            lease: 1,
+            event_id: event_id.to_owned(),
+            body: body.to_owned().into(),
+            trigger: Trigger::Auto,
+            created: UnixMs(0),
+            written: None,
+            person: None,
+            attempt: 1,
+            alone: false,
+            stands_in: None,
+        }
+    }
+
+    /// What its worker has in hand by it.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        Holding { delivery: self.delivery, person: self.person.clone() }
+    }
+
     /// Whether it brings again what was told before.
     #[must_use]
     pub fn is_replay(&self) -> bool {

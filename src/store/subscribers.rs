@@ -74,6 +74,7 @@ impl TestOf {
             trigger: Trigger::Test,
             created: self.now,
             written: None,
+            person: None,
             attempt: 1,
             alone: false,
             stands_in: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::route::Route;
 use crate::store::Store;
 use crate::store::attempt::{Attempt, Disabled};
-use crate::store::delivery::Claim;
+use crate::store::delivery::{Claim, Holding};
 use crate::store::error::StoreError;
 use crate::store::read::NewEvent;
 use crate::store::sqlite::{outcomes, turns};
@@ -23,7 +23,7 @@ pub struct Turn {
     pub lease: Option<i64>,
     /// What it has in hand under that lease: claims that are tried or will be. What it had in hand
     /// before, and is neither here nor among the outcomes, is given back.
-    pub in_hand: Vec<i64>,
+    pub in_hand: Vec<Holding>,
     /// Whether it gives anything back.
     pub gives_back: bool,
     /// What is due by then may be claimed.
@@ -113,7 +113,8 @@ pub struct Turned {
     /// The lease under which that is in hand, and whatever was before. What the worker had in hand
     /// under another is not its any more.
     pub lease: Option<i64>,
-    /// When the next delivery is due that nobody has in hand, or another's lease ends.
+    /// When the next delivery is due that nobody has in hand, or another's lease ends. Where as much
+    /// was claimed as might be, at once: whether there is more is seen when there is room for it.
     pub next: Option<UnixMs>,
     /// How the subscriber does.
     pub standing: Standing,

@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
 use crate::store::attempt::Next;
-use crate::store::delivery::Trigger;
+use crate::store::delivery::{Person, Trigger};
 use crate::store::turn::Standing;
 
 pub(in crate::delivery) const CONCURRENCY: usize = 8;
@@ -21,19 +21,7 @@ pub(in crate::delivery) fn desk() -> Desk {
 }
 
 pub(in crate::delivery) fn claims(count: usize) -> Vec<Claim> {
-    let claim = |delivery| Claim {
-        delivery,
-        lease: 1,
-        event_id: "rpl_a".to_owned(),
-        body: "{}".into(),
-        trigger: Trigger::Auto,
-        created: UnixMs(0),
-        written: None,
-        attempt: 1,
-        alone: false,
-        stands_in: None,
-    };
-    (1..).map(claim).take(count).collect()
+    (1..).map(|delivery| Claim::first(delivery, "rpl_a", "{}")).take(count).collect()
 }
 
 /// Brings a turn's claims to a desk.
@@ -133,13 +121,34 @@ fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
     bring(&mut desk, claims(3), began);
     assert!(desk.begin().is_none());
     let handed = desk.hand_over();
-    assert_eq!((handed.gives_back, handed.in_hand), (true, Vec::new()));
+    assert!(handed.gives_back && handed.in_hand.is_empty());
 }
 
 fn in_hand(desk: &mut Desk) -> Vec<i64> {
-    let mut in_hand = desk.hand_over().in_hand;
-    in_hand.sort_unstable();
-    in_hand
+    numbers(desk.hand_over().in_hand)
+}
+
+fn numbers(in_hand: Vec<Holding>) -> Vec<i64> {
+    let mut numbers: Vec<i64> = in_hand.iter().map(|one| one.delivery).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn the_store_is_told_in_whose_line_is_what_is_in_hand() {
+    let mut desk = desk();
+    let now = desk.now();
+    let of = |delivery, mobile: &str| {
+        let person = Some(Person { lane: 0, mobile: mobile.into() });
+        Claim { person, ..Claim::first(delivery, "rpl_a", "{}") }
+    };
+    bring(&mut desk, vec![of(1, "13900000001"), of(2, "13900000002")], now);
+    desk.begin().unwrap();
+    let in_hand = desk.hand_over().in_hand;
+    let of = |one: &Holding| one.person.as_ref().map(|person| person.mobile.to_string());
+    let mut mobiles: Vec<_> = in_hand.iter().filter_map(of).collect();
+    mobiles.sort();
+    assert_eq!(mobiles, ["13900000001", "13900000002"]);
 }
 
 #[test]
@@ -152,7 +161,8 @@ fn in_hand_is_what_is_claimed_until_it_ended_or_is_given_back() {
     assert_eq!(in_hand(&mut desk), [2, 3]);
     desk.close();
     let handed = desk.hand_over();
-    assert_eq!((handed.gives_back, handed.in_hand, handed.lease), (true, vec![2], Some(1)));
+    assert_eq!((handed.gives_back, handed.lease), (true, Some(1)));
+    assert_eq!(numbers(handed.in_hand), [2]);
 }
 
 #[test]
@@ -165,7 +175,7 @@ fn what_an_attempt_was_to_bring_that_panicked_stays_in_hand_as_long_as_a_dead_se
     desk.lost[0].until = now;
     assert!(desk.rest(now).is_zero());
     let handed = desk.hand_over();
-    assert_eq!((handed.gives_back, handed.in_hand), (true, vec![]));
+    assert!(handed.gives_back && handed.in_hand.is_empty());
 }
 
 #[test]

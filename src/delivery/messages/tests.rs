@@ -1,6 +1,4 @@
 use super::*;
-use crate::store::delivery::Trigger;
-use crate::time::UnixMs;
 
 /// The shape of a product with a short text.
 const WECOM: Shape =
@@ -13,18 +11,7 @@ fn claim(number: usize, second: usize, content: &str) -> Claim {
     let body = format!(
         r#"{{"type":"reply.received","timestamp":"{at}","data":{{"id":"rpl_{number}","account":"main","from":"13900000001","content":{content},"replied_at":"{at}","gateway":"1068","suspect":null,"extension":null}}}}"#
     );
-    Claim {
-        delivery: number as i64,
-        lease: 1,
-        event_id: format!("rpl_{number}"),
-        body: body.into(),
-        trigger: Trigger::Auto,
-        created: UnixMs(0),
-        written: None,
-        attempt: 1,
-        alone: false,
-        stands_in: None,
-    }
+    Claim::first(number as i64, &format!("rpl_{number}"), &body)
 }
 
 fn claims(count: usize) -> Vec<Claim> {

@@ -76,18 +76,7 @@ mod tests {
 
     #[test]
     fn a_fallback_is_told_for_whom_it_stands_in() {
-        let claim = |stands_in| Claim {
-            delivery: 1,
-            lease: 1,
-            event_id: "rpl_a".to_owned(),
-            body: "{}".into(),
-            trigger: Trigger::Auto,
-            created: crate::time::UnixMs(0),
-            written: None,
-            attempt: 1,
-            alone: false,
-            stands_in,
-        };
+        let claim = |stands_in| Claim { stands_in, ..Claim::first(1, "rpl_a", "{}") };
         let further = |stands_in| headers(&claim(stands_in), &[], 0).split_off(6);
         assert_eq!(further(None), []);
         let stands_in = StandsIn { subscriber: "crm".to_owned(), in_doubt: true };
@@ -110,18 +99,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_200_with_a_text_asks_for_a_message() {
-        let claim = |event_id: &str, trigger| Claim {
-            delivery: 1,
-            lease: 1,
-            event_id: event_id.to_owned(),
-            body: "{}".into(),
-            trigger,
-            created: crate::time::UnixMs(0),
-            written: None,
-            attempt: 1,
-            alone: false,
-            stands_in: None,
-        };
+        let claim = |event_id: &str, trigger| Claim { trigger, ..Claim::first(1, event_id, "{}") };
         let auto = claim("rpl_a", Trigger::Auto);
         let long = format!(r#"{{"reply":"{}"}}"#, "好".repeat(501));
         for (claim, status, answer, expected) in [

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::delivery::{Claim, StandsIn, Trigger};
+use crate::store::delivery::{Claim, Person, StandsIn, Trigger};
 use crate::store::error::StoreError;
 use crate::store::sqlite::leases::InHand;
 use crate::store::sqlite::reads::named;
@@ -28,19 +28,21 @@ const NEW: i64 = 0;
 const REPLAYS: i64 = 1;
 
 /// Claims up to so many of each lane of what is in nobody's hand, and adds it to that. Under which
-/// lease is not known yet.
+/// lease is not known yet. Says too whether a lane gave all that it may, so that it may have more.
 pub(super) fn claim(
     connection: &Connection,
     turn: &Turn,
     (resumed, allowed): (UnixMs, Lanes),
     in_hand: &mut InHand,
-) -> Result<Vec<Claim>, StoreError> {
-    let mut claims = Vec::new();
+) -> Result<(Vec<Claim>, bool), StoreError> {
+    let (mut claims, mut may_have_more) = (Vec::new(), false);
     for (lane, limit) in [(NEW, allowed.new), (REPLAYS, allowed.replays)] {
+        let before = claims.len();
         let mut lane = Lane { connection, turn, resumed, lane, in_hand };
         lane.claim(limit, &mut claims)?;
+        may_have_more |= limit > 0 && claims.len() - before >= limit;
     }
-    Ok(claims)
+    Ok((claims, may_have_more))
 }
 
 /// When the subscriber's next delivery is due of those that are in nobody's hand, or may be given
@@ -111,11 +113,16 @@ pub(super) fn let_next_go(
 /// A delivery that is due, as it would be claimed.
 struct Candidate {
     claim: Claim,
-    mobile: Option<String>,
     replied_at: Option<i64>,
     has_failed: bool,
     /// Whether others of the same person are in line.
     has_others: bool,
+}
+
+impl Candidate {
+    fn mobile(&self) -> Option<&str> {
+        self.claim.person.as_ref().map(|person| &*person.mobile)
+    }
 }
 
 /// What [`candidate`] reads; `?1` is when the subscriber took deliveries again.
@@ -129,7 +136,8 @@ const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), 
                  AND other.lane = delivery.lane AND other.in_line = 1), \
      (SELECT first.subscriber FROM delivery AS first WHERE first.id = delivery.stands_in_for), in_doubt";
 
-fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+fn candidate(row: &Row<'_>, lane: i64) -> rusqlite::Result<Candidate> {
+    let mobile = row.get_ref(6)?.as_str_or_null()?;
     let in_doubt = row.get(12)?;
     let replied_at: Option<i64> = row.get(7)?;
     Ok(Candidate {
@@ -141,13 +149,13 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
             trigger: named(3, row.get_ref(3)?.as_str()?, Trigger::parse)?,
             created: UnixMs(row.get(4)?),
             written: replied_at.map(|second| BeijingTime::from_unix_seconds(second).unix_ms()),
+            person: mobile.map(|mobile| Person { lane, mobile: mobile.into() }),
             attempt: row.get(5)?,
             alone: row.get(9)?,
             stands_in: row
                 .get::<_, Option<String>>(11)?
                 .map(|subscriber| StandsIn { subscriber, in_doubt }),
         },
-        mobile: row.get(6)?,
         replied_at,
         has_failed: row.get(8)?,
         has_others: row.get(10)?,
@@ -216,9 +224,9 @@ impl Lane<'_> {
     ) -> Result<(), StoreError> {
         let mut others = Vec::new();
         for candidate in candidates {
-            let is_free = candidate.mobile.is_none()
+            let is_free = candidate.claim.person.is_none()
                 || self.turn.line == Line::Any
-                || !candidate.has_others && self.held_until(&candidate).is_none();
+                || !candidate.has_others && self.held_until(&candidate)?.is_none();
             if is_free { self.take(candidate, claims) } else { others.push(candidate) }
         }
         for candidate in others {
@@ -234,8 +242,15 @@ impl Lane<'_> {
 
     /// Until when something of the candidate's person is in hand, if anything is: where they go one
     /// by one also what this turn has claimed.
-    fn held_until(&self, candidate: &Candidate) -> Option<UnixMs> {
-        self.in_hand.of_person(self.lane, candidate.mobile.as_deref()?)
+    fn held_until(&self, candidate: &Candidate) -> Result<Option<UnixMs>, StoreError> {
+        let person = candidate.claim.person.as_ref();
+        let Some((delivery, end)) = person.and_then(|person| self.in_hand.of_person(person)) else {
+            return Ok(None);
+        };
+        // One whose reply was erased meanwhile would let nobody go that was put off behind it.
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM delivery WHERE id = ?1")?;
+        Ok(statement.exists([delivery])?.then_some(end))
     }
 
     /// What is due and in nobody's hand, the longest first.
@@ -250,7 +265,8 @@ impl Lane<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let Turn { subscriber, due, .. } = self.turn;
         let due = params![self.resumed.0, subscriber, self.lane, due.0, limit, in_hand];
-        Ok(statement.query_map(due, candidate)?.collect::<Result<_, _>>()?)
+        let read = |row: &Row<'_>| candidate(row, self.lane);
+        Ok(statement.query_map(due, read)?.collect::<Result<_, _>>()?)
     }
 
     /// Claims the candidate, or the one of its person that goes first, or puts it off.
@@ -284,7 +300,7 @@ impl Lane<'_> {
 
     /// Which of the candidate's person goes out.
     fn turnout(&self, candidate: &Candidate) -> Result<Turnout, StoreError> {
-        if let Some(end) = self.held_until(candidate) {
+        if let Some(end) = self.held_until(candidate)? {
             return Ok(Turnout::Nothing(behind(self.turn, candidate.has_failed, end)));
         }
         let mut statement = self.connection.prepare_cached(
@@ -293,7 +309,7 @@ impl Lane<'_> {
              ORDER BY replied_at, id LIMIT ?4",
         )?;
         let (mine, now) = ((candidate.replied_at, candidate.claim.delivery), self.turn.due);
-        let of = params![self.turn.subscriber, candidate.mobile, self.lane, FAILING_MAX];
+        let of = params![self.turn.subscriber, candidate.mobile(), self.lane, FAILING_MAX];
         let mut line = statement.query(of)?;
         while let Some(row) = line.next()? {
             let (id, due): (i64, _) = (row.get(0)?, UnixMs(row.get(1)?));
@@ -316,14 +332,16 @@ impl Lane<'_> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {CANDIDATE} FROM delivery CROSS JOIN event ON event.seq = event_seq WHERE delivery.id = ?2"
         ))?;
-        Ok(statement.query_row([self.resumed.0, id], candidate)?)
+        Ok(statement.query_row([self.resumed.0, id], |row| candidate(row, self.lane))?)
     }
 
     fn take(&mut self, candidate: Candidate, claims: &mut Vec<Claim>) {
-        let delivery = candidate.claim.delivery;
+        let mut holding = candidate.claim.holding();
         // What goes out together may be joined by more of the same person in this turn.
-        let mobile = candidate.mobile.filter(|_| self.turn.line == Line::OneByOne);
-        self.in_hand.add(delivery, (self.lane, mobile), self.turn.lease_end);
+        if self.turn.line == Line::Together {
+            holding.person = None;
+        }
+        self.in_hand.add(holding, self.turn.lease_end);
         claims.push(candidate.claim);
     }
 }

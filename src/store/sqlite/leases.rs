@@ -5,11 +5,12 @@
 //! by whoever looks for something to claim after the lease's end.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-use crate::store::delivery::DeliveryState;
+use crate::store::delivery::{DeliveryState, Holding, Person};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::time::UnixMs;
@@ -18,8 +19,8 @@ use crate::time::UnixMs;
 #[derive(Default)]
 pub(super) struct InHand {
     deliveries: HashSet<i64>,
-    /// By lane, of whom something is in hand, and until when at the latest.
-    persons: HashMap<i64, HashMap<String, UnixMs>>,
+    /// Of whom something is in hand: what, and until when at the latest.
+    persons: HashMap<Person, (i64, UnixMs)>,
     /// When the first ends of the leases of others.
     first_end: Option<UnixMs>,
 }
@@ -30,38 +31,35 @@ impl InHand {
         connection: &Connection,
         subscriber: &str,
         own: Option<i64>,
-        (deliveries, end): (&[i64], UnixMs),
+        (holdings, end): (&[Holding], UnixMs),
     ) -> Result<Self, StoreError> {
         let others = others(connection, subscriber, own)?;
         let first_end = others.iter().map(|(end, _)| *end).min();
         let mut all = Self { first_end, ..Self::default() };
+        for holding in holdings {
+            all.add(holding.clone(), end);
+        }
         let mut statement = connection.prepare_cached(
             "SELECT delivery.id, lane, mobile FROM json_each(?1) CROSS JOIN delivery ON delivery.id = value",
         )?;
-        let mut add = |json: &str, end: UnixMs| {
-            let mut rows = statement.query([json])?;
+        for (end, deliveries) in others {
+            let mut rows = statement.query([deliveries])?;
             while let Some(row) = rows.next()? {
-                all.add(row.get(0)?, (row.get(1)?, row.get(2)?), end);
+                let (lane, mobile) = (row.get(1)?, row.get::<_, Option<Arc<str>>>(2)?);
+                let person = mobile.map(|mobile| Person { lane, mobile });
+                all.add(Holding { delivery: row.get(0)?, person }, end);
             }
-            Ok::<(), StoreError>(())
-        };
-        add(&json(&deliveries)?, end)?;
-        for (end, json) in others {
-            add(&json, end)?;
         }
         Ok(all)
     }
 
-    pub(super) fn add(
-        &mut self,
-        delivery: i64,
-        (lane, mobile): (i64, Option<String>),
-        end: UnixMs,
-    ) {
-        self.deliveries.insert(delivery);
-        if let Some(mobile) = mobile {
-            let until = self.persons.entry(lane).or_default().entry(mobile).or_insert(end);
-            *until = (*until).max(end);
+    pub(super) fn add(&mut self, holding: Holding, end: UnixMs) {
+        self.deliveries.insert(holding.delivery);
+        if let Some(person) = holding.person {
+            let latest = self.persons.entry(person).or_insert((holding.delivery, end));
+            if latest.1 < end {
+                *latest = (holding.delivery, end);
+            }
         }
     }
 
@@ -69,9 +67,9 @@ impl InHand {
         self.deliveries.contains(&delivery)
     }
 
-    /// Until when something of the person's is in hand, at the latest; none where nothing is.
-    pub(super) fn of_person(&self, lane: i64, mobile: &str) -> Option<UnixMs> {
-        self.persons.get(&lane)?.get(mobile).copied()
+    /// What of the person's is in hand, and until when, at the latest; none where nothing is.
+    pub(super) fn of_person(&self, person: &Person) -> Option<(i64, UnixMs)> {
+        self.persons.get(person).copied()
     }
 
     /// When what another has in hand may be claimed, unless it ends before.
@@ -107,14 +105,16 @@ pub(super) fn stands(connection: &Connection, lease: i64) -> Result<bool, StoreE
     Ok(connection.prepare_cached("SELECT 1 FROM lease WHERE id = ?1")?.exists([lease])?)
 }
 
-/// What is in hand under a lease.
+/// What is in hand under a lease. In whose line it goes out is not read: who only looks what is due
+/// does not ask.
 pub(super) fn deliveries(
     connection: &Connection,
     lease: Option<i64>,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<Holding>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT delivery_id FROM in_hand WHERE lease_id = ?1")?;
-    Ok(statement.query_map([lease], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    let read = |row: &Row<'_>| Ok(Holding { delivery: row.get(0)?, person: None });
+    Ok(statement.query_map([lease], read)?.collect::<Result<_, _>>()?)
 }
 
 /// Writes down what a worker has in hand now. With nothing in hand there is no lease.

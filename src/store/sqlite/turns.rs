@@ -58,15 +58,21 @@ pub(crate) fn take(
         _ => None,
     };
     leases::let_go(connection, subscriber, own, *now)?;
-    let mut deliveries = if own.is_some() { turn.in_hand.clone() } else { Vec::new() };
-    let mut in_hand = InHand::of(connection, subscriber, own, (&deliveries, *lease_end))?;
-    let mut claims = claims::claim(connection, turn, (resumed, allowed), &mut in_hand)?;
-    deliveries.extend(claims.iter().map(|claim| claim.delivery));
+    let mine = if own.is_some() { turn.in_hand.as_slice() } else { &[] };
+    let mut in_hand = InHand::of(connection, subscriber, own, (mine, *lease_end))?;
+    let (mut claims, may_have_more) =
+        claims::claim(connection, turn, (resumed, allowed), &mut in_hand)?;
+    let claimed = claims.iter().map(|claim| claim.delivery);
+    let deliveries: Vec<i64> = mine.iter().map(|one| one.delivery).chain(claimed).collect();
     let lease = leases::renew(connection, own, subscriber, (&deliveries, *lease_end))?;
     for claim in &mut claims {
         claim.lease = lease.unwrap_or_default();
     }
-    let next = claims::next_due(connection, subscriber, &in_hand)?;
+    let next = match may_have_more {
+        // To find out is for when there is room for more.
+        true => Some(turn.due),
+        false => claims::next_due(connection, subscriber, &in_hand)?,
+    };
     Ok(Taken { claims, lease, next })
 }
 

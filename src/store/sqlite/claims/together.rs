@@ -30,7 +30,7 @@ impl Lane<'_> {
         claims: &mut Vec<Claim>,
     ) -> Result<(), StoreError> {
         let now = self.turn.due;
-        if let Some(end) = self.held_until(&candidate) {
+        if let Some(end) = self.held_until(&candidate)? {
             return self.put_off(&candidate, behind(self.turn, candidate.has_failed, end));
         }
         let line = self.line_of(&candidate)?;
@@ -84,7 +84,7 @@ impl Lane<'_> {
              WHERE subscriber = ?1 AND mobile = ?2 AND lane = ?3 AND in_line = 1 AND state = 'waiting'
              ORDER BY replied_at, id LIMIT ?4",
         )?;
-        let of = params![self.turn.subscriber, candidate.mobile, self.lane, LOOKS_MAX];
+        let of = params![self.turn.subscriber, candidate.mobile(), self.lane, LOOKS_MAX];
         let read = |row: &rusqlite::Row<'_>| {
             Ok(InLine {
                 id: row.get(0)?,
