@@ -220,10 +220,10 @@ async fn grown(receiver: &Receiver) {
 /// What a million deliveries for a dead subscriber cost the others: so many rates with them and
 /// without, in turns.
 async fn backlog(receiver: &Receiver) {
-    let (replies, mut parts) = (REPLIES / 5, Vec::new());
+    let mut parts = Vec::new();
     for _ in 0..ROUNDS {
-        let alone = deliver(replies, 1, 8, receiver).await.rate();
-        let (beside, attempts, grew_mib) = beside_dead(BACKLOG, replies, receiver).await;
+        let alone = deliver(REPLIES, 1, 8, receiver).await.rate();
+        let (beside, attempts, grew_mib) = beside_dead(BACKLOG, REPLIES, receiver).await;
         println!(
             "{alone:.0}/s alone; {beside:.0}/s and {grew_mib} MiB more with {BACKLOG} deliveries due for a dead \
              subscriber, which was tried {attempts} times meanwhile"
