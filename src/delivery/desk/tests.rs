@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
-use crate::store::attempt::Next;
+use crate::store::attempt::{Disabled, Next};
 use crate::store::delivery::{Person, Trigger};
 use crate::store::turn::Standing;
 
@@ -190,4 +190,15 @@ fn what_was_claimed_under_a_lease_that_is_no_more_is_not_begun() {
     assert!(in_hand(&mut desk).is_empty());
     desk.end(Ended { number, attempts: Some(vec![delivered(&claims(1)[0], now)]) });
     assert_eq!(desk.hand_over().outcomes.len(), 1);
+}
+
+#[test]
+fn a_subscriber_that_is_disabled_is_not_sent_what_was_claimed_before() {
+    let (mut desk, now) = desk_with(3);
+    let standing = Standing { disabled: Some(Disabled::Gone), ..Standing::default() };
+    let turned = Turned { claims: Vec::new(), lease: Some(1), next: None, standing };
+    desk.turned(turned, usize::MAX, (now, now));
+    assert!(desk.begin().is_none());
+    let handed = desk.hand_over();
+    assert!(handed.gives_back && handed.in_hand.is_empty());
 }
