@@ -47,6 +47,12 @@ fn turn_with(
     (claims, lease, next)
 }
 
+/// What a worker claims beside what it has claimed before and has in hand.
+fn beside(connection: &Connection, claims: &[Claim], lease: Option<i64>) -> Vec<i64> {
+    let in_hand = claims.iter().map(Claim::holding).collect();
+    ids(&turn_with(connection, NOW, (lease, in_hand), 9).0)
+}
+
 fn ids(claims: &[Claim]) -> Vec<i64> {
     claims.iter().map(|claim| claim.delivery).collect()
 }
@@ -112,9 +118,7 @@ fn what_is_in_hand_goes_before_what_the_same_person_wrote_later() {
     for mobile in ["13900000000", "13900000009"] {
         put_of(&connection, mobile);
     }
-    let in_hand = claims.iter().map(Claim::holding).collect();
-    let (more, ..) = turn_with(&connection, NOW, (lease, in_hand), 9);
-    assert_eq!(ids(&more), [4]);
+    assert_eq!(beside(&connection, &claims, lease), [4]);
 }
 
 #[test]
@@ -123,9 +127,7 @@ fn nobody_is_put_off_behind_what_was_erased_in_hand() {
     let (claims, lease, _) = turn(&connection, NOW, (None, &[]), 9);
     connection.execute("DELETE FROM delivery", []).unwrap();
     put_of(&connection, "13900000000");
-    let in_hand = claims.iter().map(Claim::holding).collect();
-    let (more, ..) = turn_with(&connection, NOW, (lease, in_hand), 9);
-    assert_eq!(ids(&more), [2]);
+    assert_eq!(beside(&connection, &claims, lease), [2]);
 }
 
 #[test]
