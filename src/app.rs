@@ -85,8 +85,8 @@ impl App {
         bring_up_to_date(&config).await?;
         let store = Store::open(&config.store.path, OpenMode::Create)?;
         put_configuration(&store, &clock, &config).await?;
-        store.mend_times(clock.now().unix).await?;
-        store.close_lost_calls(clock.now().unix).await?;
+        store.mend_times(clock.unix()).await?;
+        store.close_lost_calls(clock.unix()).await?;
         upkeep::take_in_of_former_accounts(&config, &clock, &store).await?;
         let config = watch::Sender::new(Arc::new(config));
         let (metrics, pulses) = (Metrics::default(), Pulses::default());
@@ -132,7 +132,7 @@ impl App {
     /// Where other machines reach the service, somebody must have a token already: else there is
     /// nobody for whom it listens there.
     async fn require_token(&self, server: &ServerConfig) -> anyhow::Result<()> {
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let is_valid = |token: &TokenRow| token.state(now) == TokenState::Valid;
         if server.is_local() || self.store.tokens().await?.iter().any(is_valid) {
             return Ok(());

@@ -79,7 +79,7 @@ impl Clock {
         }
     }
 
-    /// What the wall clock shows now, alone: for who asks it for each of many.
+    /// What the wall clock shows now.
     #[must_use]
     pub fn unix(&self) -> UnixMs {
         match &self.pace {

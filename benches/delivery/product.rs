@@ -210,7 +210,7 @@ impl Product {
         self.configure().await;
         // As they are when they were just made: due by when they were written, never tried, and far
         // from being given up.
-        let (path, now) = (self.folder.path().join("replyd.db"), self.clock.now().unix.0);
+        let (path, now) = (self.folder.path().join("replyd.db"), self.clock.unix().0);
         let rows = format!(
             "DELETE FROM attempt;
              UPDATE delivery SET state = 'waiting', subscriber = '{DEAD}', created_ms = {now},
@@ -252,7 +252,7 @@ impl Product {
                  WHERE id IN (SELECT value FROM json_each(?1))",
             )
             .unwrap();
-        let now = self.clock.now().unix.0;
+        let now = self.clock.unix().0;
         for chunk in (1..=deliveries).collect::<Vec<_>>().chunks(GROUP) {
             let ids = serde_json::to_string(chunk).unwrap();
             store.execute_batch("BEGIN IMMEDIATE").unwrap();

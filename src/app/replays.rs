@@ -53,7 +53,7 @@ impl Replays {
     pub(super) async fn finish(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut held: Vec<ReplayLease> = Vec::new();
         loop {
-            let left = self.store.left_replays(self.clock.now().unix).await?;
+            let left = self.store.left_replays(self.clock.unix()).await?;
             let is_new = |job: &i64| {
                 !self.broken.contains(job) && !held.iter().any(|lease| lease.job == *job)
             };
@@ -78,7 +78,7 @@ impl Replays {
         id: i64,
         lease: Option<ReplayLease>,
     ) -> Result<Option<ReplayLease>, StoreError> {
-        match self.store.advance_replay(id, lease, self.clock.now().unix).await {
+        match self.store.advance_replay(id, lease, self.clock.unix()).await {
             Ok(Some(Advance::Moved(_, lease))) => Ok(Some(lease)),
             Ok(Some(Advance::Over(job))) => {
                 let deliveries: usize = job.deliveries.iter().map(|(_, made)| made).sum();
@@ -100,7 +100,7 @@ impl Replays {
     /// Others need not wait for the leases' ends.
     async fn leave(&self, held: Vec<ReplayLease>) -> Result<(), StoreError> {
         for lease in held {
-            self.store.leave_replay(lease, self.clock.now().unix).await?;
+            self.store.leave_replay(lease, self.clock.unix()).await?;
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ pub(super) async fn keep_down(store: Store, clock: Clock, config: watch::Receive
 
 /// Lets go of what is due, if it is time to look, and tells of it.
 pub(super) async fn look(store: &Store, clock: &Clock, retain: RetainConfig) {
-    let now = clock.now().unix;
+    let now = clock.unix();
     match store.begin_look(now).await {
         Ok(true) => {}
         Ok(false) => return,

@@ -104,7 +104,7 @@ async fn reads_and_deliveries_get_through_while_much_is_let_go() {
     while app.store.count("reply").await == REPLIES {
         assert!(!letting_go.is_finished(), "nothing was let go");
     }
-    app.store.mend_times(app.clock.now().unix).await.unwrap();
+    app.store.mend_times(app.clock.unix()).await.unwrap();
     assert!(app.store.count("reply").await > 0, "an act had to wait for all of it");
     letting_go.await.unwrap();
     for rows in ["reply", "event WHERE type != 'none'", "delivery"] {

@@ -38,14 +38,14 @@ pub(super) async fn keep_up(store: Store, clock: Clock, config: watch::Receiver<
         if let Err(error) = take_in_of_former_accounts(&config_now, &clock, &store).await {
             warn!(%error, "cannot look for answers of former accounts");
         }
-        match store.mend_times(clock.now().unix).await {
+        match store.mend_times(clock.unix()).await {
             Ok(0) => {}
             Ok(mended) => {
                 warn!(mended, "times far in the future were set to now: the clock was wrong")
             }
             Err(error) => warn!(%error, "cannot look for times that a wrong clock set"),
         }
-        match store.close_lost_calls(clock.now().unix).await {
+        match store.close_lost_calls(clock.unix()).await {
             Ok(0) => {}
             Ok(lost) => warn!(lost, "messages may have been sent: who sent them has died"),
             Err(error) => warn!(%error, "cannot look for messages whose sender has died"),

@@ -19,7 +19,7 @@ struct BeijingTimer;
 
 impl FormatTime for BeijingTimer {
     fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        write!(writer, "{}", Clock::system().now().unix.beijing().rfc3339())
+        write!(writer, "{}", Clock::system().unix().beijing().rfc3339())
     }
 }
 

@@ -95,7 +95,7 @@ impl Takeover {
                 subscriber: self.subscriber.clone(),
                 chain: self.chain.clone(),
                 judgement: JUDGEMENT,
-                now: self.clock.now().unix,
+                now: self.clock.unix(),
             };
             if !self.store.is_to_take_over(of.clone()).await? {
                 break;

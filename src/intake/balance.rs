@@ -69,7 +69,7 @@ impl Balance {
     /// The store's own.
     pub async fn look_if_due(&self) -> Result<(), StoreError> {
         let (account, threshold) = (self.account.clone(), self.threshold);
-        if !self.store.begin_balance_look(&account, INTERVAL, self.clock.now().unix).await? {
+        if !self.store.begin_balance_look(&account, INTERVAL, self.clock.unix()).await? {
             return Ok(());
         }
         let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
@@ -86,7 +86,7 @@ impl Balance {
             );
             return Ok(());
         };
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let name = account.clone();
         let tell = move |told: bool, subscribers: &[(String, Route)]| {
             let teller =

@@ -313,7 +313,7 @@ fn new_copies_keep_their_own_gateway_numbers() {
 #[test]
 fn counts_never_exceed_the_truth_and_reach_it() {
     let seed = std::env::var("REPLYD_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| Clock::system().now().unix.0.unsigned_abs());
+    let seed = seed.unwrap_or_else(|| Clock::system().unix().0.unsigned_abs());
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let cases = cases.unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, ..Config::default() };

@@ -222,12 +222,12 @@ impl Reader {
     /// dies meanwhile leaves the account alone for an interval.
     async fn probe(&self) -> Result<(), StoreError> {
         let (account, wait) = (self.config.name.clone(), self.config.min_interval);
-        if !self.store.begin_probe(&account, wait, self.clock.now().unix).await? {
+        if !self.store.begin_probe(&account, wait, self.clock.unix()).await? {
             return Ok(());
         }
         let Some((_, key)) = self.store.account(&account).await? else { return Ok(()) };
         let received = self.client.mm(Figure::Left).await;
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let name = account.clone();
         let decide = move |refusals: u32, subscribers: &[(String, Route)]| {
             let teller =
@@ -291,13 +291,13 @@ impl Reader {
     /// The store's own.
     pub async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
         let (account, login) = (&self.config.name, self.config.login());
-        let refused = self.store.refusal(account, &login, self.clock.now().unix).await?;
+        let refused = self.store.refusal(account, &login, self.clock.unix()).await?;
         let (view, now) = self.view().await?;
         if refused.is_none() || !plan::is_probe_due(&view, &now) {
             return Ok(refused);
         }
         self.probe().await?;
-        self.store.refusal(account, &login, self.clock.now().unix).await
+        self.store.refusal(account, &login, self.clock.unix()).await
     }
 
     /// Makes one read now, whatever the schedule says, if it may be made: of an hour, or the one

@@ -27,7 +27,7 @@ pub async fn keep(
         return Ok(());
     }
     let Some((_, key)) = store.account(account).await? else { return Ok(()) };
-    let (now, name) = (clock.now().unix, account.to_owned());
+    let (now, name) = (clock.unix(), account.to_owned());
     let decide = move |refusals: u32, subscribers: &[(String, Route)]| {
         let pause = plan::pause_after(status, refusals).unwrap_or_default();
         let teller = Teller { key: &key, account: &name, at: now, read: ReadId(0), subscribers };

@@ -100,7 +100,7 @@ impl TakeIn {
         let Some(open) = self.store.open_read(read).await? else { return Ok(None) };
         let Some(account) = self.account(&open.account).await? else { return Ok(None) };
         let (name, hour, answered) = (account.name.clone(), open.hour, open.answered);
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let prepared = parsed(read, move || ingest::prepare(&open, account, now)).await;
         let prepared = prepared.inspect_err(|_| self.remember_broken(read))?;
         let ingested = self.decide(Source::Read { id: read, answered }, prepared).await?;
@@ -130,7 +130,7 @@ impl TakeIn {
     ) -> Result<Option<Ingested>, StoreError> {
         let Some(kept) = self.store.kept_read(read).await? else { return Ok(None) };
         let Some(account) = self.account(&kept.account).await? else { return Ok(None) };
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let prepared = parsed(read, move || ingest::prepare_again(&kept, account, now)).await?;
         if finding == Finding::Kept {
             return self.decide(Source::Reparse(read), prepared).await;

@@ -43,7 +43,7 @@ impl Caller {
     /// # Errors
     /// The store's own.
     pub(super) async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
-        self.store.refusal(&self.account, &self.login, self.clock.now().unix).await
+        self.store.refusal(&self.account, &self.login, self.clock.unix()).await
     }
 
     /// Makes a call, unless it was begun before. While the gateway refuses the account it is called
@@ -57,7 +57,7 @@ impl Caller {
         number: usize,
         call: Call<'_>,
     ) -> Result<Option<Outcome>, StoreError> {
-        if !self.store.begin_call(message, number, self.clock.now().unix).await? {
+        if !self.store.begin_call(message, number, self.clock.unix()).await? {
             return Ok(None);
         }
         let outcome = match self.refusal().await? {
@@ -80,7 +80,7 @@ impl Caller {
     /// # Errors
     /// The store's own.
     pub(super) async fn leave_unsent(&self, message: MessageSeq) -> Result<(), StoreError> {
-        self.store.leave_unsent(message, self.clock.now().unix).await.map(drop)
+        self.store.leave_unsent(message, self.clock.unix()).await.map(drop)
     }
 
     /// A store that is full or busy now may take it in a moment.
@@ -92,7 +92,7 @@ impl Caller {
     ) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
-            let now = self.clock.now().unix;
+            let now = self.clock.unix();
             match self.store.end_call(message, number, outcome.clone(), now).await {
                 Err(error) if tries < RECORD_TRIES && !matches!(error, StoreError::Closed) => {
                     warn!(account = self.account, %error, "what became of a message is not kept yet");

@@ -97,7 +97,7 @@ impl Outbox {
     /// Does something about the oldest answer that waits, and says how long to rest; none where
     /// none waits.
     async fn step(&self) -> Result<Option<Duration>, StoreError> {
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let Some(waiting) = self.store.waiting_answer(&self.account).await? else {
             return Ok(None);
         };

@@ -26,7 +26,7 @@ pub(super) fn routes(started: UnixMs) -> Router<Seen> {
 async fn metrics(State(seen): State<Seen>, started: UnixMs) -> Response {
     let process = ProcessGauges {
         started: started.seconds(),
-        now: seen.clock.now().unix.seconds(),
+        now: seen.clock.unix().seconds(),
         resident: process::resident(),
         open_files: process::open_files(),
     };

@@ -48,7 +48,7 @@ pub struct Seen {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, seen: Seen, stop: CancellationToken) -> io::Result<()> {
     let acts = TaskTracker::new();
-    let plain = Router::new().merge(health::routes()).merge(metrics::routes(seen.clock.now().unix));
+    let plain = Router::new().merge(health::routes()).merge(metrics::routes(seen.clock.unix()));
     let router =
         plain.with_state(seen.clone()).merge(api::routes(seen, acts.clone(), stop.clone()));
     let accepted = connection::accept(listener, router, stop).await;

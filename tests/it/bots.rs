@@ -291,7 +291,7 @@ fn mac(key: &str, data: &str) -> String {
 }
 
 fn is_stale(stamp_ms: i64) -> bool {
-    (Clock::system().now().unix.0 - stamp_ms).abs() > STALE_MS
+    (Clock::system().unix().0 - stamp_ms).abs() > STALE_MS
 }
 
 fn text_of(value: &Value) -> Result<String, Refusal> {

@@ -23,7 +23,7 @@ impl Dice {
 /// What a run's dice begin with: another number each time, or `REPLYD_TEST_SEED`.
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("REPLYD_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
-    seed.unwrap_or_else(|| Clock::system().now().unix.0.unsigned_abs())
+    seed.unwrap_or_else(|| Clock::system().unix().0.unsigned_abs())
 }
 
 /// How much of a proof is run: what the environment says, or what CI can bear.

@@ -217,7 +217,7 @@ struct Request {
 
 impl Request {
     fn new(id: &str, body: &str, age: i64) -> Self {
-        let timestamp = Clock::system().now().unix.seconds() - age;
+        let timestamp = Clock::system().unix().seconds() - age;
         let signed = Signed { id, timestamp, body: body.as_bytes() };
         let secret = WebhookSecret::parse(SECRET).unwrap();
         let signature = sign(&[secret], signed);

@@ -186,7 +186,7 @@ async fn write(gateway: Simulator, seed: u64) {
     let (clock, mut dice) = (Clock::system(), Dice::new(!seed));
     for number in 0_u64.. {
         let mobile = format!("139000{:05}", number % 100_000);
-        let written = clock.now().unix.before(LATE).beijing();
+        let written = clock.unix().before(LATE).beijing();
         for _ in 0..=dice.below(5) / 4 {
             gateway.arrive(
                 UID,

@@ -65,7 +65,7 @@ impl Drop for Listener {
 
 /// Posts a body under an id, signed by the secret of every test; the answer's status.
 async fn post(url: &str, id: &str, body: &str) -> u16 {
-    let timestamp = Clock::system().now().unix.seconds();
+    let timestamp = Clock::system().unix().seconds();
     let secret = WebhookSecret::parse(SECRET).unwrap();
     let signature = sign(&[secret], Signed { id, timestamp, body: body.as_bytes() });
     let timestamp = timestamp.to_string();

@@ -57,7 +57,7 @@ async fn a_poll_counts_and_the_next_says_when_it_may_be() {
     let (gateway, home) = stage().await;
     gateway.arrive(UID, reply("13900000001", "a"));
     gateway.arrive(UID, reply("13900000002", "b"));
-    let before = Clock::system().now().unix;
+    let before = Clock::system().unix();
     assert_eq!(ends(&home, &["poll", "--account", "main"], 0), "main: 2 records, 2 new replies\n");
     let out = ends(&home, &["poll"], 75);
     assert!(out.starts_with("main: not now: the gateway may be asked again at 2"), "{out}");

@@ -37,7 +37,7 @@ pub(crate) async fn gateway(habits: Habits) -> Simulator {
 
 /// The second that it is in Beijing.
 pub(crate) fn now() -> BeijingTime {
-    Clock::system().now().unix.beijing()
+    Clock::system().unix().beijing()
 }
 
 /// A reply of now, to the account's own number.

@@ -46,7 +46,7 @@ Examples:
 pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let filter = AuditFilter {
         token: arguments.token.clone(),
         since: arguments.since.map(|since| since.instant(now)),

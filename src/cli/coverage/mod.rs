@@ -66,7 +66,7 @@ struct Shown {
 /// Shows the hours of each account.
 pub(super) async fn coverage(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let (first, last) = days(arguments, now)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let accounts = chosen::accounts(&config, &store, arguments.account.as_deref()).await?;

@@ -117,7 +117,7 @@ pub(super) async fn act(store: &Store, act: Act, arguments: &Arguments) -> Resul
 
 /// Does it to what was counted, and to nothing that came since.
 async fn by_filter(store: &Store, act: Act, arguments: &Arguments) -> Result<Exit, Failure> {
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let filter = arguments.filter.filter(store, now).await?.for_act(act).map_err(|state| {
         let (state, fit) = (state.as_str(), words(act).fit);
         Failure::usage(format!("it is done to what is {fit}, not to what is {state}"))
@@ -175,7 +175,7 @@ fn require_all(stood: &[(i64, Option<DeliveryState>)]) -> Result<(), Failure> {
 }
 
 async fn carry_out(store: &Store, act: Act, ids: &[i64]) -> Result<usize, Failure> {
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let progress = Progress::of("deliveries", ids.len());
     Ok(store.act_on(ids, act, now, |done| progress.at(done)).await?)
 }

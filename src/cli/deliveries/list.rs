@@ -47,7 +47,7 @@ attempt, or until a sender that died has to have answered. Numbers are masked.";
 
 /// Lists deliveries, newest first.
 pub(super) async fn list(store: &Store, arguments: &Arguments) -> Result<Exit, Failure> {
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let filter = arguments.filter.filter(store, now).await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let deliveries = store.deliveries(filter, None, limit).await?;

@@ -47,7 +47,7 @@ pub(super) async fn show(
     store: &Store,
     arguments: &Arguments,
 ) -> Result<Exit, Failure> {
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let Some(mut delivery) = store.delivery(arguments.id, now).await? else {
         let message = format!("replyd: there is no delivery {}", arguments.id);
         return Err(Failure::new(Exit::NotFound, message));

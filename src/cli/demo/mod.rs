@@ -97,7 +97,7 @@ struct Stage {
 
 impl Stage {
     async fn build() -> anyhow::Result<Self> {
-        let clock = Clock::fast(Clock::system().now().unix, SPEED);
+        let clock = Clock::fast(Clock::system().unix(), SPEED);
         let habits = Habits { min_interval: INTERVAL, ..Habits::default() };
         let options = Options { habits, ..Options::default() };
         let simulator =
@@ -184,13 +184,13 @@ fn subscriber(url: &str, secret: WebhookSecret) -> anyhow::Result<SubscriberConf
 }
 
 async fn tell_story(clock: Clock, simulator: Simulator) {
-    let start = clock.now().unix;
+    let start = clock.unix();
     for (seconds, scene) in &STORY {
-        clock.sleep(story::offset(*seconds).saturating_sub(clock.now().unix.since(start))).await;
+        clock.sleep(story::offset(*seconds).saturating_sub(clock.unix().since(start))).await;
         if let Some(fault) = scene.fault() {
             simulator.fault_next(fault);
         }
-        if let Some(reply) = scene.reply(clock.now().unix) {
+        if let Some(reply) = scene.reply(clock.unix()) {
             simulator.arrive(&NewAccount::example().uid, reply);
         }
     }
@@ -236,7 +236,7 @@ async fn keep(
     let writing = async {
         for (_, scene) in STORY.iter().cycle() {
             clock.sleep(KEEP_WRITING).await;
-            if let Some(reply) = scene.reply(clock.now().unix) {
+            if let Some(reply) = scene.reply(clock.unix()) {
                 simulator.arrive(&NewAccount::example().uid, reply);
             }
         }

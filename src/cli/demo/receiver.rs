@@ -95,7 +95,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
 impl Receiver {
     fn verify(&self, id: &str, timestamp: &str, signature: &str, body: &[u8]) -> bool {
         let Ok(timestamp) = timestamp.parse() else { return false };
-        let now = self.clock.now().unix.seconds();
+        let now = self.clock.unix().seconds();
         sign::verify(&self.secret, Signed { id, timestamp, body }, signature, now).is_ok()
     }
 

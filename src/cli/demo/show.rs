@@ -73,7 +73,7 @@ impl Show {
     }
 
     fn line(&self, who: &str, what: &str) {
-        let now = self.clock.now().unix.beijing().to_string();
+        let now = self.clock.unix().beijing().to_string();
         let time = now.split(' ').next_back().unwrap_or_default();
         output::data(&format!("{time}  {who:<8}  {what}"));
     }

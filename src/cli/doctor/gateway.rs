@@ -37,7 +37,7 @@ pub(super) async fn look(
         }
     };
     let (received, date) = client.mm_dated(Figure::Left).await;
-    let now = clock.now().unix;
+    let now = clock.unix();
     let low = u64::try_from(account.balance_low).unwrap_or(u64::MAX);
     let mut found = vec![login(&about, &received, low)];
     let at = date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());

@@ -66,7 +66,7 @@ async fn look(path: &Path, config: &Config) -> Result<Vec<Finding>, Failure> {
     let clock = Clock::system();
     let progress = Progress::of_words();
     let mut findings = vec![Finding::ok("configuration", format!("{} is right", path.display()))];
-    let now = clock.now().unix;
+    let now = clock.unix();
     findings.push(Finding::ok("clock", format!("in Beijing it is {}", now.beijing())));
     findings.push(machine::files(config));
     findings.push(machine::disk(&config.store.path));
@@ -87,7 +87,7 @@ async fn look(path: &Path, config: &Config) -> Result<Vec<Finding>, Failure> {
     };
     for account in &config.accounts {
         progress.say(format!("asking the gateway of {}", account.name));
-        let (login, now) = (account.login(), clock.now().unix);
+        let (login, now) = (account.login(), clock.unix());
         let refused = match &store {
             Some(store) => store.refusal(&account.name, &login, now).await.ok().flatten(),
             None => None,
@@ -99,7 +99,7 @@ async fn look(path: &Path, config: &Config) -> Result<Vec<Finding>, Failure> {
     }
     for subscriber in &config.subscribers {
         progress.say(format!("looking at the server of {}", subscriber.name));
-        findings.push(receiver::look(subscriber, clock.now().unix).await);
+        findings.push(receiver::look(subscriber, clock.unix()).await);
     }
     if config.subscribers.is_empty() {
         let what = "there is none: replies are kept, and told to nobody";
@@ -120,7 +120,7 @@ async fn waiting(store: &Store, clock: &Clock) -> Result<Vec<Finding>, Failure> 
     let mut findings = Vec::new();
     for row in store.subscribers().await? {
         let backlog = store.backlog(&row.name).await?;
-        findings.extend(receiver::known(&row, &backlog, clock.now().unix));
+        findings.extend(receiver::known(&row, &backlog, clock.unix()));
     }
     Ok(findings)
 }

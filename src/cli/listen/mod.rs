@@ -195,7 +195,7 @@ async fn receive(
 
 impl Receiver {
     fn judge(&self, headers: &HeaderMap, body: Vec<u8>) -> Option<Webhook> {
-        let at = Clock::system().now().unix;
+        let at = Clock::system().unix();
         let owned = |name| header(headers, name).map(str::to_owned);
         let diagnosis = diagnose(&Question {
             secrets: &self.secrets,

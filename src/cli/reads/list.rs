@@ -54,7 +54,7 @@ pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     if let Some(name) = &arguments.account {
         chosen::accounts(&config, &store, Some(name)).await?;
     }
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let filter = JournalFilter {
         account: arguments.account.clone(),
         since: arguments.since.map(|since| since.instant(now)),

@@ -94,7 +94,7 @@ async fn chosen_reads(
             Some(name) => chosen::accounts(config, store, Some(name)).await?,
             None => store.account_names().await?,
         };
-        let now = Clock::system().now().unix;
+        let now = Clock::system().unix();
         let since = arguments.since.map(|since| since.instant(now));
         return Ok(store.kept_reads(accounts, since).await?);
     }

@@ -47,7 +47,7 @@ impl Course<'_> {
         if extent.replies == 0 {
             return Ok(());
         }
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let lease = self.store.begin_replay(request.clone(), extent, now).await?;
         let id = lease.job;
         let job = match self.carry_out(lease, extent.replies, stop).await {
@@ -77,7 +77,7 @@ impl Course<'_> {
         let (id, mut lease) = (lease.job, Some(lease));
         let progress = Progress::of("replies", replies);
         loop {
-            let now = self.clock.now().unix;
+            let now = self.clock.unix();
             let job = match self.store.advance_replay(id, lease, now).await? {
                 None => return Ok(None),
                 Some(Advance::Over(job)) => {
@@ -99,7 +99,7 @@ impl Course<'_> {
             let rest = if lease.is_some() { REPLAY_REST } else { WATCH_REST };
             if stop.run_until_cancelled(self.clock.sleep(rest)).await.is_none() {
                 if let Some(lease) = lease {
-                    self.store.leave_replay(lease, self.clock.now().unix).await?;
+                    self.store.leave_replay(lease, self.clock.unix()).await?;
                 }
                 progress.talk(&format!("{}\n{}", up_to(&job), goes_on(id)));
                 return Ok(Some(job));

@@ -137,7 +137,7 @@ async fn show(store: &Store, arguments: &JobArguments) -> Result<Exit, Failure> 
 }
 
 async fn cancel(store: &Store, arguments: &JobArguments) -> Result<Exit, Failure> {
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let stood = store.cancel_replay(arguments.job, now).await?;
     let (Some(stood), Some(job)) = (stood, store.replay_job(arguments.job).await?) else {
         return Err(none(arguments.job));

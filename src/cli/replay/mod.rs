@@ -203,7 +203,7 @@ impl Sum {
 async fn again(path: &Path, wanted: &Wanted) -> Result<Exit, Failure> {
     let config = load(path)?;
     let clock = Clock::system();
-    let mut request = wanted.again().request(&config, clock.now().unix)?;
+    let mut request = wanted.again().request(&config, clock.unix())?;
     wanted.require_few_hours()?;
     let subscribers = request.subscribers.clone();
     let store = Store::open(&config.store.path, OpenMode::Existing)?;

@@ -51,7 +51,7 @@ impl Refetch<'_> {
         let mut all = Vec::new();
         for hour in hours {
             let result = self.read(&reader, &name, hour).await?;
-            let refetched = refetched(&name, hour, &result, self.clock.now().unix);
+            let refetched = refetched(&name, hour, &result, self.clock.unix());
             tell(&refetched);
             let goes_on = refetched.asked && refetched.exit != Exit::Refused;
             all.push(refetched);
@@ -86,7 +86,7 @@ impl Refetch<'_> {
         const STEP: Duration = Duration::from_secs(1);
         let progress = Progress::of_words();
         if progress.is_hidden() {
-            let until = self.clock.now().unix.after(wait).beijing();
+            let until = self.clock.unix().after(wait).beijing();
             output::talk(&format!("{account}: waits for the gateway's slot until {until}"));
         }
         let mut left = wait;

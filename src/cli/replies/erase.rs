@@ -126,7 +126,7 @@ async fn carry_out(
     first: Found,
     done: &mut Done,
 ) -> Result<(), Failure> {
-    let (mobile, now) = (&arguments.mobile, Clock::system().now().unix);
+    let (mobile, now) = (&arguments.mobile, Clock::system().unix());
     let mut found = first;
     for look in 0..LOOKS_MAX {
         if look > 0 {

@@ -49,7 +49,7 @@ impl FilterArguments {
         if let Some(name) = &self.account {
             chosen::accounts(config, store, Some(name)).await?;
         }
-        let now = Clock::system().now().unix;
+        let now = Clock::system().unix();
         Ok(ReplyFilter {
             account: self.account.clone(),
             mobile: self.mobile.clone(),

@@ -74,7 +74,7 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let config = load(path)?;
     let clock = Clock::system();
     let asked = asked(arguments)?;
-    let plan = Plan::new(asked, clock.now().unix.beijing()).map_err(Failure::usage)?;
+    let plan = Plan::new(asked, clock.unix().beijing()).map_err(Failure::usage)?;
     let account = account::account(&config.accounts, arguments.account.as_deref())?.clone();
     let mut told = Told::new(&account.name, plan, arguments.language.language());
     if arguments.dry_run {
@@ -101,7 +101,7 @@ pub(super) async fn send(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
         calls: told.plan.calls.clone(),
         answers: None,
     };
-    let Some(message) = store.put_message(message, clock.now().unix).await? else {
+    let Some(message) = store.put_message(message, clock.unix()).await? else {
         return Err(Failure::new(Exit::Failed, "replyd: the message could not be kept"));
     };
     let progress = Progress::of("sending", told.plan.numbers());

@@ -177,7 +177,7 @@ pub(super) async fn sim(arguments: &Arguments) -> Result<Exit, Failure> {
     let show = Show { json: arguments.json, content: arguments.content };
     opening(arguments, &simulator, seed);
     for customer in &arguments.replies.reply {
-        arrive(customers.reply(customer, clock.now().unix));
+        arrive(customers.reply(customer, clock.unix()));
     }
     let mut pace = arguments.replies.replies_per_minute.map(pace);
     let mut lines = typed();
@@ -185,7 +185,7 @@ pub(super) async fn sim(arguments: &Arguments) -> Result<Exit, Failure> {
         tokio::select! {
             () = &mut ended => break,
             event = events.recv() => match event {
-                Ok(event) => show.event(&event, clock.now().unix),
+                Ok(event) => show.event(&event, clock.unix()),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     output::talk(&format!("{missed} things happened too fast to be shown"));
                 }
@@ -194,18 +194,18 @@ pub(super) async fn sim(arguments: &Arguments) -> Result<Exit, Failure> {
             Some(line) = lines.recv() => match Customer::of_line(&line) {
                 Ok(None) => {}
                 Ok(Some(customer)) => {
-                    arrive(customers.reply(&customer, clock.now().unix));
+                    arrive(customers.reply(&customer, clock.unix()));
                 }
                 Err(error) => output::talk(&format!("no reply: {error}")),
             },
             () = next(pace.as_mut()) => {
-                arrive(customers.next(clock.now().unix));
+                arrive(customers.next(clock.unix()));
             }
         }
     }
     simulator.stop().await;
     while let Ok(event) = events.try_recv() {
-        show.event(&event, clock.now().unix);
+        show.event(&event, clock.unix());
     }
     closing(&simulator);
     Ok(Exit::Done)

@@ -40,7 +40,7 @@ Example:
 pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let mut rows = Vec::new();
     for known in known::all(&config, &store).await? {
         let backlog = store.backlog(&known.name).await?;

@@ -72,7 +72,7 @@ pub(super) async fn remove(path: &Path, arguments: &Arguments) -> Result<Exit, F
         let question = format!("{count} to {name} will never go out. Go on?");
         consent::require(arguments.yes, true, &question)?;
     }
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let progress = Progress::of("deliveries", ids.len());
     let cancelled = store.act_on(&ids, Act::Cancel, now, |done| progress.at(done)).await?;
     drop(progress);

@@ -36,7 +36,7 @@ pub(super) async fn show(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let known = known::one(&config, &store, &arguments.name).await?;
     let backlog = store.backlog(&known.name).await?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let attempts = store.last_attempts(&known.name, ATTEMPTS_SHOWN).await?;
     if arguments.json {
         output::json(&json!(SubscriberDetail::of(&known, &backlog, &attempts, now)));

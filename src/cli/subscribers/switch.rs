@@ -39,7 +39,7 @@ async fn set(path: &Path, arguments: &Arguments, enabled: bool) -> Result<Exit, 
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let name = arguments.name.as_str();
     known::require_row(&known::one(&config, &store, name).await?)?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     match enabled {
         true => store.enable(name, now).await?,
         false => store.disable(name, now).await?,

@@ -38,8 +38,7 @@ pub(super) async fn test(path: &Path, arguments: &Arguments) -> Result<Exit, Fai
     };
     let subscriber = chosen(&config, store.as_ref(), &arguments.name).await?;
     let clock = Clock::system();
-    let of =
-        try_out::message(&config, subscriber, clock.now().unix).map_err(anyhow::Error::from)?;
+    let of = try_out::message(&config, subscriber, clock.unix()).map_err(anyhow::Error::from)?;
     let recorded = match &store {
         Some(store) => store.begin_test(of.clone()).await?.map(|claim| (store, claim)),
         None => None,

@@ -32,7 +32,7 @@ Examples:
 pub(super) async fn list(path: &Path, arguments: &Arguments) -> Result<Exit, Failure> {
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let tokens = store.tokens().await?;
     if arguments.json {
         tokens.iter().for_each(|token| output::json(&as_json(token, now)));

@@ -68,7 +68,7 @@ pub(super) async fn new(path: &Path, arguments: &Arguments) -> Result<Exit, Fail
     let store = Store::open(&config.store.path, OpenMode::Create)?;
     let random = random_bytes().map_err(anyhow::Error::from)?;
     let (token, digest) = token::made(&random);
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     let mut scopes = arguments.scopes.clone();
     scopes.sort_unstable();
     scopes.dedup();

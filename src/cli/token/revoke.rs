@@ -34,7 +34,7 @@ pub(super) async fn revoke(path: &Path, arguments: &Arguments) -> Result<Exit, F
     let config = load(path)?;
     let store = Store::open(&config.store.path, OpenMode::Existing)?;
     let name = arguments.name.as_str();
-    if !store.revoke_token(name, Clock::system().now().unix).await? {
+    if !store.revoke_token(name, Clock::system().unix()).await? {
         let message = format!("replyd: no token {name:?} is in use");
         return Err(Failure::new(Exit::NotFound, message));
     }

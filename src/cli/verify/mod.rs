@@ -64,7 +64,7 @@ pub(super) fn verify(config: &Path, arguments: &Arguments) -> Result<Exit, Failu
     let language = arguments.spoken.language();
     let given = arguments.secrets.fetch(config, language)?;
     let headers = headers(arguments)?;
-    let now = Clock::system().now().unix.seconds();
+    let now = Clock::system().unix().seconds();
     let diagnosis = diagnose(&Question {
         secrets: &given.secrets,
         id: headers.id.as_deref(),

@@ -23,7 +23,7 @@ where
 
 fn bring_to(shared: &Shared, count: usize) {
     let mut desk = shared.desk();
-    let now = Clock::system().now().unix;
+    let now = Clock::system().unix();
     bring(&mut desk, claims(count), now);
     drop(desk);
     for _ in 0..CONCURRENCY {

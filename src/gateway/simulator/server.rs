@@ -47,7 +47,7 @@ impl Shared {
     }
 
     fn now(&self) -> UnixMs {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     fn exchange(&self, request: &request::Request) -> Exchange {

@@ -117,7 +117,7 @@ async fn the_interval_is_kept_on_the_clock_given() {
         get(&simulator, &format!("/rx/?{LOGIN}")).await;
         assert_eq!(simulator.early_reads(), 0, "{habits:?}");
         let slow = start(habits).await;
-        slow.arrive(UID, NewReply::text("13900000001", "好", clock.now().unix.beijing(), ""));
+        slow.arrive(UID, NewReply::text("13900000001", "好", clock.unix().beijing(), ""));
         get(&slow, &format!("/rx/?{LOGIN}")).await;
         let early = get(&slow, &format!("/rx/?{LOGIN}")).await;
         assert!([&b"107"[..], b"103", b""].contains(&early.as_slice()));

@@ -66,7 +66,7 @@ impl Ask {
         if matches!(operation.body, Taken::Nothing) && !body.is_empty() {
             json::<Nothing>(&body)?;
         }
-        let now = api.seen.clock.now().unix;
+        let now = api.seen.clock.unix();
         let grant = parts.extensions.remove::<Grant>();
         Ok(Self { api, grant, place, query, headers: parts.headers, body, now })
     }

@@ -96,7 +96,7 @@ async fn ask_gateway(
     account: &AccountConfig,
     figure: Figure,
 ) -> Said {
-    match store.refusal(&account.name, &account.login(), clock.now().unix).await {
+    match store.refusal(&account.name, &account.login(), clock.unix()).await {
         Ok(None) => {}
         Ok(Some(refusal)) => return Said::Refused(refusal.status),
         Err(error) => return Said::Nothing(error.to_string()),

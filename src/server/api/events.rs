@@ -172,7 +172,7 @@ impl Follow {
 
     /// Shows that the stream lives, and how far it has looked.
     async fn beat(&mut self) -> Result<(), Ended> {
-        let now = self.api.seen.clock.now().unix;
+        let now = self.api.seen.clock.unix();
         let is_valid = self.api.seen.store.is_token_valid(self.token, now).await;
         if !is_valid.unwrap_or(true) {
             debug!("a stream of events ends: its token is worthless");

@@ -213,7 +213,7 @@ async fn granted(api: &Api, headers: &HeaderMap) -> Result<Result<Grant, Denied>
     // What cannot be a token is not looked for.
     let Some(digest) = auth::digest(token) else { return Ok(Err(Denied::Invalid)) };
     let rows = api.seen.store.tokens_like(digest).await?;
-    Ok(auth::judge(&digest, &rows, api.seen.clock.now().unix))
+    Ok(auth::judge(&digest, &rows, api.seen.clock.unix()))
 }
 
 /// Refuses, and counts it against the address from which it came: a good token is never refused
