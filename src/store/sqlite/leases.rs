@@ -35,7 +35,13 @@ impl InHand {
     ) -> Result<Self, StoreError> {
         let others = others(connection, subscriber, own)?;
         let first_end = others.iter().map(|(end, _)| *end).min();
-        let mut all = Self { first_end, ..Self::default() };
+        // About as many are claimed beside.
+        let room = 2 * holdings.len();
+        let mut all = Self {
+            deliveries: HashSet::with_capacity(room),
+            persons: HashMap::with_capacity(room),
+            first_end,
+        };
         for holding in holdings {
             all.add(holding.clone(), end);
         }
