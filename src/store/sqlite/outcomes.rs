@@ -130,21 +130,35 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
         return Ok(());
     }
     let ids = serde_json::to_string(deliveries).map_err(conversion)?;
-    let mut statement = connection.prepare_cached(
-        "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
-         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'waiting'
-         RETURNING id, EXISTS (
-             SELECT 1 FROM delivery AS next INDEXED BY delivery_line
-             WHERE next.subscriber = delivery.subscriber AND next.mobile = delivery.mobile
-                 AND next.lane = delivery.lane AND next.in_line = 1 AND next.state = 'waiting')",
-    )?;
-    let ended = statement.query_map([ids], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (delivery, has_others_behind) in ended.collect::<Result<Vec<(i64, bool)>, _>>()? {
-        if has_others_behind {
-            let_next_go(connection, delivery, UnixMs(0))?;
-        }
+    let with_others_behind = with_others_behind(connection, &ids)?;
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
+             WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'waiting'",
+        )?
+        .execute([ids])?;
+    for delivery in with_others_behind {
+        let_next_go(connection, delivery, UnixMs(0))?;
     }
     Ok(())
+}
+
+/// Those of the deliveries behind which others of the same person are in line. Mostly nobody is in
+/// line at all: that is looked for first.
+fn with_others_behind(connection: &Connection, ids: &str) -> Result<Vec<i64>, StoreError> {
+    let any = "SELECT 1 FROM delivery INDEXED BY delivery_line WHERE in_line = 1 LIMIT 1";
+    if !connection.prepare_cached(any)?.exists([])? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT mine.id FROM json_each(?1) CROSS JOIN delivery AS mine ON mine.id = value
+         WHERE mine.state = 'waiting' AND EXISTS (
+             SELECT 1 FROM delivery AS next INDEXED BY delivery_line
+             WHERE next.subscriber = mine.subscriber AND next.mobile = mine.mobile AND next.lane = mine.lane
+                 AND next.in_line = 1 AND next.state = 'waiting' AND next.id != mine.id)",
+    )?;
+    let found = statement.query_map([ids], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// What follows of an attempt that did not deliver.
