@@ -42,6 +42,18 @@ pub struct Attempt {
     pub reply: Option<String>,
 }
 
+/// What names an attempt among those that are kept. One number may be two's: where a sender that had
+/// lost its lease tells late what came of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptKey {
+    /// The delivery's number.
+    pub delivery: i64,
+    /// The number of the attempt.
+    pub number: i64,
+    /// When it began.
+    pub started: UnixMs,
+}
+
 #[cfg(test)]
 impl Attempt {
     /// One under a claim that took no time and met nobody.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::reply::Mobile;
 use crate::store::Store;
+use crate::store::attempt::AttemptKey;
 use crate::store::error::StoreError;
 use crate::store::sqlite::erasure;
 use crate::time::UnixMs;
@@ -70,8 +71,8 @@ pub enum Piece {
     Body(i64),
     /// The bytes of faults, by their rows.
     Faults(Vec<i64>),
-    /// What receivers answered, by the attempts' rows.
-    Answers(Vec<i64>),
+    /// What receivers answered, by their attempts.
+    Answers(Vec<AttemptKey>),
     /// All messages.
     Messages,
 }

@@ -88,8 +88,8 @@ async fn full() -> (Simulator, Receiver, Home) {
              INSERT INTO message_call (message, number, state) VALUES (1, 0, 'waiting'), (2, 0, 'accepted');
              INSERT INTO recipient (message, mobile, call) VALUES
                  (1, '{MINE}', 0), (2, '{MINE}', 0), (2, '{HERS}', 0);
-             UPDATE attempt SET answer = CAST('last: {MINE}' AS BLOB) WHERE id =
-                 (SELECT min(attempt.id) FROM attempt JOIN delivery ON delivery.id = delivery_id WHERE mobile = '{HERS}')"
+             UPDATE attempt SET answer = CAST('last: {MINE}' AS BLOB) WHERE number = 1 AND delivery_id =
+                 (SELECT min(id) FROM delivery WHERE mobile = '{HERS}')"
         ),
     );
     (gateway, receiver, home)

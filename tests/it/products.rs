@@ -43,7 +43,7 @@ fn told(home: &Home, product: Product, lang: &str) -> String {
         home,
         &format!(
             "SELECT delivery_id FROM attempt JOIN delivery ON delivery.id = delivery_id
-             WHERE subscriber = '{}' AND trouble IS NOT NULL ORDER BY attempt.id DESC LIMIT 1",
+             WHERE subscriber = '{}' AND trouble IS NOT NULL ORDER BY attempt.started_ms DESC LIMIT 1",
             product.word()
         ),
     );

@@ -62,7 +62,7 @@ fn kept(path: &Path) -> BTreeSet<String> {
         "SELECT 'event', seq, id, type, body, 0, 0, 0, 0, 0 FROM event",
         "SELECT 'tally', hex(identity), account, hour, plain, seen, 0, 0, 0, 0 FROM tally",
         "SELECT 'delivery', id, subscriber, event_seq, trigger, created_ms, state = 'held', 0, 0, 0 FROM delivery",
-        "SELECT 'attempt', id, delivery_id, number, started_ms, http_status, 0, 0, 0, 0 FROM attempt",
+        "SELECT 'attempt', delivery_id, number, started_ms, duration_ms, http_status, 0, 0, 0, 0 FROM attempt",
     ] {
         let mut statement = store.prepare(sql).unwrap();
         let row = |row: &rusqlite::Row<'_>| {

@@ -60,7 +60,8 @@ fn ahead_of(connection: &Connection, id: i64, now: UnixMs) -> Result<Option<i64>
 /// A delivery's last attempts, oldest first.
 fn attempts(connection: &Connection, id: i64) -> Result<Vec<AttemptRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id = ?1 ORDER BY id DESC LIMIT ?2"
+        "SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id = ?1
+         ORDER BY number DESC, started_ms DESC LIMIT ?2"
     ))?;
     let limit = i64::try_from(DeliveryDetail::ATTEMPTS_MAX).unwrap_or(i64::MAX);
     let mut attempts =

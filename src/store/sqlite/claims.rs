@@ -130,7 +130,7 @@ const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), 
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
      failing_since_ms IS NOT NULL AND (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
-                                       ORDER BY id DESC LIMIT 1) IS 'refused', \
+                                       ORDER BY number DESC, started_ms DESC LIMIT 1) IS 'refused', \
      EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
              WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
                  AND other.lane = delivery.lane AND other.in_line = 1), \

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::gateway::rx;
 use crate::reply::{Fingerprint, IdKey, Identity, Mobile};
+use crate::store::attempt::AttemptKey;
 use crate::store::erasure::{Found, Holding, Piece};
 use crate::store::error::StoreError;
 use crate::store::read::ReadId;
@@ -36,28 +37,32 @@ pub(crate) fn find(connection: &Connection, mobile: &Mobile) -> Result<Found, St
     let waiting = rows(connection, "SELECT id FROM waiting_record WHERE mobile = ?1", number)?;
     let bodies = with_number(
         connection,
-        "SELECT id, body FROM read WHERE state != 'received' AND instr(body, ?1) > 0",
+        "SELECT body, id FROM read WHERE state != 'received' AND instr(body, ?1) > 0",
         [digits],
+        numbered,
         |body| rx::without(body, mobile).is_some(),
     )?;
     let faults = with_number(
         connection,
-        "SELECT id, bytes FROM fault WHERE instr(bytes, ?1) > 0",
+        "SELECT bytes, id FROM fault WHERE instr(bytes, ?1) > 0",
         [digits],
+        numbered,
         |bytes| rx::holds(bytes, mobile),
     )?;
     let answers = with_number(
         connection,
-        "SELECT attempt.id, answer FROM attempt CROSS JOIN delivery ON delivery.id = delivery_id
+        "SELECT answer, delivery_id, number, started_ms FROM attempt CROSS JOIN delivery ON delivery.id = delivery_id
          WHERE instr(answer, ?1) > 0 AND delivery.mobile IS NOT ?2",
         (digits, number),
+        |row| Ok(AttemptKey { delivery: row.get(1)?, number: row.get(2)?, started: UnixMs(row.get(3)?) }),
         |answer| rx::holds(answer, mobile),
     )?;
     let not_taken_in = with_number(
         connection,
-        "SELECT id, body FROM read INDEXED BY read_open
+        "SELECT body, id FROM read INDEXED BY read_open
          WHERE state IN ('started', 'received') AND state = 'received' AND instr(body, ?1) > 0",
         [digits],
+        numbered,
         |body| rx::without(body, mobile).is_some(),
     )?;
     let messages = "SELECT count(*) FROM recipient WHERE mobile = ?1";
@@ -77,10 +82,10 @@ pub(crate) fn find(connection: &Connection, mobile: &Mobile) -> Result<Found, St
         (&events, REPLIES_AT_ONCE, Piece::Events),
         (&waiting, ROWS_AT_ONCE, Piece::Waiting),
         (&faults, ROWS_AT_ONCE, Piece::Faults),
-        (&answers, ROWS_AT_ONCE, Piece::Answers),
     ] {
         pieces.extend(rows.chunks(at_once).map(|rows| piece(rows.to_vec())));
     }
+    pieces.extend(answers.chunks(ROWS_AT_ONCE).map(|keys| Piece::Answers(keys.to_vec())));
     pieces.extend(bodies.into_iter().map(Piece::Body));
     pieces.extend((holding.messages > 0).then_some(Piece::Messages));
     let mentions =
@@ -104,23 +109,29 @@ fn count(connection: &Connection, sql: &str, number: &str) -> Result<usize, Stor
     Ok(statement.query_row([number], |row| row.get(0))?)
 }
 
-/// The rows whose bytes have the number, one in memory at a time.
-fn with_number(
+/// The rows whose bytes, which come first, have the number; one in memory at a time.
+fn with_number<Key>(
     connection: &Connection,
     sql: &str,
     parameters: impl rusqlite::Params,
+    key: impl Fn(&Row<'_>) -> rusqlite::Result<Key>,
     is_theirs: impl Fn(&[u8]) -> bool,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<Key>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(parameters)?;
-    let mut ids = Vec::new();
+    let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(1)?.as_bytes_or_null().map_err(rusqlite::Error::from)?;
+        let bytes = row.get_ref(0)?.as_bytes_or_null().map_err(rusqlite::Error::from)?;
         if is_theirs(bytes.unwrap_or_default()) {
-            ids.push(row.get(0)?);
+            keys.push(key(row)?);
         }
     }
-    Ok(ids)
+    Ok(keys)
+}
+
+/// The number of a row of which the bytes come first.
+fn numbered(row: &Row<'_>) -> rusqlite::Result<i64> {
+    row.get(1)
 }
 
 fn count_deliveries(
@@ -165,9 +176,13 @@ pub(crate) fn erase(
             let is_theirs = "SELECT 1 FROM waiting_record WHERE id = ?1 AND mobile = ?2";
             each(connection, is_theirs, ids, mobile, |id| drop_waiting(connection, id))
         }
-        Piece::Faults(ids) => empty(connection, "UPDATE fault SET bytes = x'' WHERE id = ?1", ids),
-        Piece::Answers(ids) => {
-            empty(connection, "UPDATE attempt SET answer = NULL WHERE id = ?1", ids)
+        Piece::Faults(ids) => {
+            let sql = "UPDATE fault SET bytes = x'' WHERE id = ?1";
+            empty(connection, sql, ids.iter().map(|id| [*id]))
+        }
+        Piece::Answers(keys) => {
+            let sql = "UPDATE attempt SET answer = NULL WHERE delivery_id = ?1 AND number = ?2 AND started_ms = ?3";
+            empty(connection, sql, keys.iter().map(|key| [key.delivery, key.number, key.started.0]))
         }
         Piece::Body(read) => redact(connection, *read, mobile, now),
         Piece::Messages => messages::erase(connection, mobile).map(drop),
@@ -190,10 +205,14 @@ fn each(
     Ok(())
 }
 
-fn empty(connection: &Connection, sql: &str, rows: &[i64]) -> Result<(), StoreError> {
+fn empty(
+    connection: &Connection,
+    sql: &str,
+    keys: impl Iterator<Item = impl rusqlite::Params>,
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    for row in rows {
-        statement.execute([row])?;
+    for key in keys {
+        statement.execute(key)?;
     }
     Ok(())
 }

@@ -63,7 +63,8 @@ const COLUMNS: usize = 13;
 static PUT_ROWS: LazyLock<String> = LazyLock::new(|| put_sql(ROWS));
 static PUT_ROW: LazyLock<String> = LazyLock::new(|| put_sql(1));
 
-/// Puts so many attempts, but for those whose delivery is gone.
+/// Puts so many attempts, but for those whose delivery is gone, and what is known already: no turn may
+/// fail for ever because of a row.
 fn put_sql(rows: usize) -> String {
     let row = format!("({})", ["?"; COLUMNS].join(", "));
     let rows = vec![row; rows].join(", ");
@@ -72,7 +73,8 @@ fn put_sql(rows: usize) -> String {
                               next, resolve_us, connect_us, tls_us, first_byte_us)
          SELECT delivery.id, column2, column3, column4, column5, column6, column7, column8, column9, column10,
                 column11, column12, column13
-         FROM (VALUES {rows}) CROSS JOIN delivery ON delivery.id = column1"
+         FROM (VALUES {rows}) CROSS JOIN delivery ON delivery.id = column1 WHERE true
+         ON CONFLICT DO NOTHING"
     )
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 
+use crate::store::attempt::AttemptKey;
 use crate::store::error::StoreError;
 use crate::store::retention::{Chunk, Kind};
 use crate::store::sqlite::messages;
@@ -35,6 +36,7 @@ const CHUNK_BYTES: i64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Key {
     Row(i64),
+    Attempt(AttemptKey),
     Tally([u8; 32]),
     Hour(String, i64),
 }
@@ -118,7 +120,9 @@ pub(crate) fn find(
             cutoff.0,
         ),
         Kind::Attempts => (
-            "SELECT started_ms, id FROM attempt WHERE started_ms < ?1 ORDER BY started_ms LIMIT ?2".to_owned(),
+            "SELECT started_ms, delivery_id, number FROM attempt INDEXED BY attempt_started WHERE started_ms < ?1
+             ORDER BY started_ms LIMIT ?2"
+                .to_owned(),
             cutoff.0,
         ),
         Kind::Replies => (
@@ -204,8 +208,12 @@ fn found(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Found> {
         }
         Kind::Tombstones => Found { key: Key::Tally(row.get(1)?), came: of_hour(), bytes: 0 },
         Kind::Hours => Found { key: Key::Hour(row.get(1)?, number), came: of_hour(), bytes: 0 },
-        Kind::Attempts
-        | Kind::Replies
+        Kind::Attempts => {
+            let key =
+                AttemptKey { delivery: row.get(1)?, number: row.get(2)?, started: UnixMs(number) };
+            Found { key: Key::Attempt(key), came: key.started, bytes: 0 }
+        }
+        Kind::Replies
         | Kind::Events
         | Kind::Messages
         | Kind::Replays
@@ -241,9 +249,11 @@ pub(crate) fn drop_chunk(connection: &Connection, chunk: &Chunk) -> Result<usize
     for key in &chunk.keys {
         dropped += match (chunk.kind, key) {
             (Kind::Bodies, Key::Row(id)) => drop_body(connection, *id)?,
-            (Kind::Attempts, Key::Row(id)) => {
-                run(connection, "DELETE FROM attempt WHERE id = ?1", [id])?
-            }
+            (Kind::Attempts, Key::Attempt(AttemptKey { delivery, number, started })) => run(
+                connection,
+                "DELETE FROM attempt WHERE delivery_id = ?1 AND number = ?2 AND started_ms = ?3",
+                [*delivery, *number, started.0],
+            )?,
             (Kind::Replies, Key::Row(seq)) => drop_reply_if_done(connection, *seq)?,
             (Kind::Events, Key::Row(seq)) => drop_event_if_done(connection, *seq)?,
             (Kind::Messages, Key::Row(seq)) => messages::drop_message(connection, *seq)?,

@@ -102,9 +102,11 @@ pub(crate) fn last_attempts(
 ) -> Result<Vec<AttemptRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ATTEMPT_COLUMNS}
-         FROM (SELECT id FROM attempt ORDER BY id DESC LIMIT {ATTEMPTS_LOOKED_AT}) AS late
-             CROSS JOIN attempt ON attempt.id = late.id CROSS JOIN delivery ON delivery.id = attempt.delivery_id
-         WHERE subscriber = ?1 ORDER BY attempt.id DESC LIMIT ?2"
+         FROM (SELECT delivery_id, number, started_ms FROM attempt INDEXED BY attempt_started
+               ORDER BY started_ms DESC LIMIT {ATTEMPTS_LOOKED_AT}) AS late
+             CROSS JOIN attempt USING (delivery_id, number, started_ms)
+             CROSS JOIN delivery ON delivery.id = attempt.delivery_id
+         WHERE subscriber = ?1 ORDER BY attempt.started_ms DESC, attempt.delivery_id DESC, attempt.number DESC LIMIT ?2"
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let attempts =

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Trouble};
 use crate::store::sqlite::outcomes::record_one;
-use crate::store::sqlite::{leases, schema, turns};
+use crate::store::sqlite::{by_hand, leases, schema, turns};
 
 const LEASE_MS: i64 = 20_000;
 const MINUTE_MS: i64 = 60_000;
@@ -255,6 +255,20 @@ fn one_whose_sender_died_goes_again_before_those_behind_it() {
     assert_eq!((again[0].delivery, again[0].attempt, again.len()), (1, 2, 1));
     backlog.tried(&again[0], Next::Delivered);
     assert_eq!(backlog.ids(9), [2]);
+}
+
+#[test]
+fn attempts_with_one_number_are_both_kept_and_what_is_known_already_harms_no_turn() {
+    let mut backlog = Backlog::of(&[(1, "a", 10)]);
+    let claim = backlog.claim(1).remove(0);
+    backlog.tried(&claim, Next::Failed { why: GivenUp::Aborted });
+    backlog.tried(&claim, Next::Delivered);
+    backlog.now += 1;
+    backlog.tried(&claim, Next::Delivered);
+    let kept = by_hand::detail(&backlog.connection, 1, UnixMs(MADE)).unwrap().unwrap().attempts;
+    let kept: Vec<_> = kept.iter().map(|one| (one.number, one.started.0, &one.next)).collect();
+    let first = Next::Failed { why: GivenUp::Aborted };
+    assert_eq!(kept, [(1, MADE, &first), (1, MADE + 1, &Next::Delivered)]);
 }
 
 #[test]
