@@ -90,7 +90,8 @@ impl Sender {
         let (exchange, verdict) = match (&self.shape, claims) {
             (None, [claim]) => self.webhook(claim, started.unix).await,
             (None, _) => return Vec::new(),
-            (Some(shape), claims) => self.product(shape, claims, started.unix).await,
+            // Apart, because it is large: a webhook's attempt would carry its room along.
+            (Some(shape), claims) => Box::pin(self.product(shape, claims, started.unix)).await,
         };
         let ended = self.clock.now();
         let came = Came { exchange, verdict, started, ended };

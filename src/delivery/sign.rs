@@ -12,6 +12,8 @@ use crate::config::WebhookSecret;
 
 /// The version of the signature scheme, before each signature.
 const VERSION: &str = "v1,";
+/// A signature's length with its version and a separator.
+const SIGNATURE_LENGTH: usize = 48;
 /// How far a timestamp may be from the receiver's clock, in seconds: the specification's advice.
 pub const TOLERANCE_SECONDS: i64 = 5 * 60;
 
@@ -30,11 +32,13 @@ pub struct Signed<'a> {
 /// its secret while both hold.
 #[must_use]
 pub fn sign(secrets: &[WebhookSecret], what: Signed<'_>) -> String {
-    let one = |secret: &WebhookSecret| {
-        let signature = of(secret, what).finalize().into_bytes();
-        format!("{VERSION}{}", STANDARD.encode(signature))
-    };
-    secrets.iter().map(one).collect::<Vec<_>>().join(" ")
+    let mut header = String::with_capacity(secrets.len() * SIGNATURE_LENGTH);
+    for secret in secrets {
+        let separator = if header.is_empty() { "" } else { " " };
+        header.extend([separator, VERSION]);
+        STANDARD.encode_string(of(secret, what).finalize().into_bytes(), &mut header);
+    }
+    header
 }
 
 /// Why a receiver must not believe a webhook.

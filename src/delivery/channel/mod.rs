@@ -134,7 +134,8 @@ impl Channel {
         Ok(Self { connector, pool, uri, origin, headers, timeout: config.timeout })
     }
 
-    /// Posts a body, and reads the first of the answer. Everything together takes no longer than
+    /// Posts a body with further headers, whose names are in lower case, and reads the first of the
+    /// answer. Everything together takes no longer than
     /// `limit`. An answer whose head came in time counts, whatever becomes of its body.
     pub async fn post(
         &self,
@@ -214,7 +215,7 @@ impl Channel {
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
         for (name, value) in headers {
-            let name = HeaderName::try_from(name)?;
+            let name = HeaderName::from_static(name);
             request.headers_mut().insert(name, HeaderValue::try_from(value)?);
         }
         Ok(request)
@@ -260,7 +261,8 @@ impl Channel {
             }
         }
         *trace = Trace::default();
-        let mut connection = self.connector.connect(trace).await?;
+        // Apart, because it is large and rare: every attempt would carry its room along.
+        let mut connection = Box::pin(self.connector.connect(trace)).await?;
         trace.begin(Phase::Answer);
         match connection.send(request).await {
             Ok(response) => Ok((connection, response)),

@@ -144,7 +144,7 @@ pub struct Request {
     pub method: Method,
     /// Path and query.
     pub path_and_query: String,
-    /// Its own headers.
+    /// Its own headers, their names in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: String,

@@ -44,11 +44,6 @@ pub(super) fn read(path: &str, text: &str) -> Result<&'static FormatFacts, Strin
 fn vet_headers(target: &Target) -> Result<(), String> {
     let headers = target.definition.iter().flat_map(|definition| &definition.headers);
     for (name, _) in headers {
-        let is_letter =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || !name.bytes().all(is_letter) {
-            return Err("a header's name is of a-z, 0-9 and -".to_owned());
-        }
         let is_ours = name.starts_with("webhook-") || name.starts_with("replyd-");
         if RESERVED.contains(name) || is_ours {
             return Err(format!("the header {name} is reserved: replyd sets it"));

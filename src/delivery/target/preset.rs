@@ -118,6 +118,11 @@ impl From<Condition> for Says {
     }
 }
 
+fn is_header_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(is_letter)
+}
+
 /// Reads a product. What is wrong is said without the values that stand in the file, which may be
 /// another one than was meant.
 pub(super) fn read(word: &'static str, text: &str) -> Result<Target, String> {
@@ -131,6 +136,9 @@ pub(super) fn read(word: &'static str, text: &str) -> Result<Target, String> {
     }
     let mut headers = Vec::new();
     for (name, value) in file.headers {
+        if !is_header_name(&name) {
+            return Err("a header's name is of a-z, 0-9 and -".to_owned());
+        }
         let value = Template::parse(&value).map_err(|error| words(&error))?;
         headers.push((&*name.leak(), value));
     }
