@@ -255,6 +255,15 @@ impl Lane<'_> {
 
     /// What is due and in nobody's hand, the longest first.
     fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+        let Turn { subscriber, due, .. } = self.turn;
+        // Mostly one lane is empty, which is seen without all that is in hand.
+        let mut any = self.connection.prepare_cached(
+            "SELECT 1 FROM delivery INDEXED BY delivery_due
+             WHERE subscriber = ?1 AND lane = ?2 AND due_ms <= ?3 AND state = 'waiting' LIMIT 1",
+        )?;
+        if !any.exists(params![subscriber, self.lane, due.0])? {
+            return Ok(Vec::new());
+        }
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {CANDIDATE} FROM delivery INDEXED BY delivery_due CROSS JOIN event ON event.seq = event_seq
              WHERE subscriber = ?2 AND lane = ?3 AND due_ms <= ?4 AND state = 'waiting'
@@ -263,7 +272,6 @@ impl Lane<'_> {
         ))?;
         let in_hand = self.in_hand.json()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let Turn { subscriber, due, .. } = self.turn;
         let due = params![self.resumed.0, subscriber, self.lane, due.0, limit, in_hand];
         let read = |row: &Row<'_>| candidate(row, self.lane);
         Ok(statement.query_map(due, read)?.collect::<Result<_, _>>()?)
