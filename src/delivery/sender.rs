@@ -122,7 +122,7 @@ impl Sender {
             number: claim.attempt,
             started: started.unix,
             took: Duration::from_millis((ended.boot_ms - started.boot_ms).max(0).unsigned_abs()),
-            address: exchange.address.map(|address| address.to_string()),
+            address: exchange.address,
             timings: exchange.timings,
             http_status: exchange.http_status,
             trouble: verdict.trouble.clone(),

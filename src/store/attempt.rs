@@ -1,6 +1,7 @@
 //! What was tried and what came of it, in facts: the words for them are made where they are shown,
 //! in whichever language is wanted.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub struct Attempt {
     /// How long it took.
     pub took: Duration,
     /// The address that was reached.
-    pub address: Option<String>,
+    pub address: Option<SocketAddr>,
     /// How long its parts took, as far as it came.
     pub timings: Timings,
     /// The answer's status.

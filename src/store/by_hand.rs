@@ -168,7 +168,7 @@ impl From<Attempt> for AttemptRow {
             number: attempt.number,
             started: attempt.started,
             took: attempt.took,
-            address: attempt.address,
+            address: attempt.address.map(|address| address.to_string()),
             timings: attempt.timings,
             http_status: attempt.http_status,
             trouble: attempt.trouble,

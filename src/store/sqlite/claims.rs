@@ -125,16 +125,20 @@ impl Candidate {
     }
 }
 
-/// What [`candidate`] reads; `?1` is when the subscriber took deliveries again.
+/// What [`candidate`] reads; `?1` is when the subscriber took deliveries again. What mostly is not there
+/// is not looked up: nobody in line at all, nothing that stands in.
 const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), trigger, \
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
-     failing_since_ms IS NOT NULL AND (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
-                                       ORDER BY number DESC, started_ms DESC LIMIT 1) IS 'refused', \
-     EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
-             WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
-                 AND other.lane = delivery.lane AND other.in_line = 1), \
-     (SELECT first.subscriber FROM delivery AS first WHERE first.id = delivery.stands_in_for), in_doubt";
+     iif(failing_since_ms IS NULL, FALSE, \
+         (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
+          ORDER BY number DESC, started_ms DESC LIMIT 1) IS 'refused'), \
+     iif(EXISTS (SELECT 1 FROM delivery AS any INDEXED BY delivery_line WHERE any.in_line = 1), \
+         EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
+                 WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
+                     AND other.lane = delivery.lane AND other.in_line = 1), FALSE), \
+     iif(stands_in_for IS NULL, NULL, \
+         (SELECT first.subscriber FROM delivery AS first WHERE first.id = delivery.stands_in_for)), in_doubt";
 
 fn candidate(row: &Row<'_>, lane: i64) -> rusqlite::Result<Candidate> {
     let mobile = row.get_ref(6)?.as_str_or_null()?;

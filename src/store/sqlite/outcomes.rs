@@ -5,6 +5,7 @@
 //! statement each: what SQLite sets up for a statement costs more than the row that it changes.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -79,6 +80,7 @@ fn put_sql(rows: usize) -> String {
 }
 
 fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> {
+    let mut texts = Texts::default();
     let chunks = attempts.chunks_exact(ROWS);
     let single = chunks.remainder().chunks(1);
     for (sql, chunk) in
@@ -87,7 +89,7 @@ fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> 
         let mut statement = connection.prepare_cached(sql)?;
         let mut next = Place { statement: &mut statement, number: 0 };
         for attempt in chunk {
-            bind(&mut next, attempt)?;
+            bind(&mut next, attempt, &mut texts)?;
         }
         statement.raw_execute()?;
     }
@@ -107,19 +109,52 @@ impl Place<'_, '_> {
     }
 }
 
+/// The texts of what the attempts of a turn mostly have in common, which is not written anew for each.
+#[derive(Default)]
+struct Texts {
+    address: Last<SocketAddr>,
+    next: Last<Next>,
+}
+
+/// A value's text, kept for when the next one is the same.
+struct Last<T>(Option<(T, String)>);
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Clone + PartialEq> Last<T> {
+    fn text(
+        &mut self,
+        value: &T,
+        write: impl FnOnce(&T) -> Result<String, StoreError>,
+    ) -> Result<&str, StoreError> {
+        let last = match self.0.take() {
+            Some(last) if last.0 == *value => last,
+            _ => (value.clone(), write(value)?),
+        };
+        Ok(&self.0.insert(last).1)
+    }
+}
+
 /// Binds an attempt's row, in the order of the columns.
-fn bind(next: &mut Place<'_, '_>, attempt: &Attempt) -> Result<(), StoreError> {
+fn bind(next: &mut Place<'_, '_>, attempt: &Attempt, texts: &mut Texts) -> Result<(), StoreError> {
     let timings = &attempt.timings;
     let trouble = attempt.trouble.as_ref().map(serde_json::to_string);
     next.takes(attempt.delivery)?;
     next.takes(attempt.number)?;
     next.takes(attempt.started.0)?;
     next.takes(millis(attempt.took))?;
-    next.takes(attempt.address.as_deref())?;
+    let address = attempt.address.as_ref();
+    let address = address.map(|address| texts.address.text(address, |it| Ok(it.to_string())));
+    next.takes(address.transpose()?)?;
     next.takes(attempt.http_status)?;
     next.takes(trouble.transpose().map_err(conversion)?)?;
     next.takes((!attempt.answer.is_empty()).then_some(&attempt.answer))?;
-    next.takes(serde_json::to_string(&attempt.next).map_err(conversion)?)?;
+    let write = |next: &Next| serde_json::to_string(next).map_err(conversion);
+    next.takes(texts.next.text(&attempt.next, write)?)?;
     for span in [timings.resolve, timings.connect, timings.tls, timings.first_byte] {
         next.takes(micros(span))?;
     }
