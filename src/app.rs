@@ -217,7 +217,7 @@ impl App {
 
     fn worker(&self, config: &SubscriberConfig) -> anyhow::Result<Worker> {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        Ok(Worker::new(store, clock, config.clone(), self.metrics.clone())?)
+        Ok(Worker::new(store, clock, config.clone(), &self.metrics)?)
     }
 
     fn outbox(

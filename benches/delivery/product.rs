@@ -160,7 +160,7 @@ impl Product {
                 self.store.clone(),
                 self.clock.clone(),
                 config.clone(),
-                Metrics::default(),
+                &Metrics::default(),
             )
             .unwrap();
             let stop = stop.clone();

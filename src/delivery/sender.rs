@@ -16,7 +16,7 @@ use crate::delivery::target::{
     Answer, Answered, Bringing, Flow, Move, Recipient, Verdict, Wish, answer, webhook,
 };
 use crate::language::Language;
-use crate::metrics::{CountedAttempt, Metrics};
+use crate::metrics::{AttemptCounts, CountedAttempt, Metrics, Outcome};
 use crate::store::attempt::{Attempt, Next, Phase, Step, Trouble};
 use crate::store::delivery::{Claim, Trigger};
 use crate::time::UnixMs;
@@ -41,7 +41,7 @@ pub struct Sender {
     /// How its messages are made; none where it gets webhooks.
     shape: Option<Shape>,
     channel: Channel,
-    metrics: Metrics,
+    counts: AttemptCounts,
 }
 
 impl Sender {
@@ -53,7 +53,8 @@ impl Sender {
         match Channel::new(&config) {
             Ok(channel) => {
                 let shape = Shape::of(&config);
-                Ok(Self { clock, config, shape, channel, metrics: Metrics::default() })
+                let counts = Metrics::default().attempts_of(&config.name);
+                Ok(Self { clock, config, shape, channel, counts })
             }
             Err(reason) => Err(SenderError { subscriber: config.name, reason }),
         }
@@ -61,8 +62,8 @@ impl Sender {
 
     /// The same, whose attempts are counted there.
     #[must_use]
-    pub fn counting(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
+    pub fn counting(self, metrics: &Metrics) -> Self {
+        Self { counts: metrics.attempts_of(&self.config.name), ..self }
     }
 
     /// The subscriber.
@@ -229,16 +230,15 @@ impl Sender {
 
     fn count(&self, claim: &Claim, tried: &Attempt, ended: UnixMs) {
         let (outcome, delivered_after) = match tried.next {
-            Next::Delivered => ("delivered", Some(ended.since(claim.created))),
-            Next::Retry { .. } => ("retry", None),
-            Next::Wait { .. } => ("waiting", None),
-            Next::Failed { .. } | Next::Told { .. } => ("failed", None),
+            Next::Delivered => (Outcome::Delivered, Some(ended.since(claim.created))),
+            Next::Retry { .. } => (Outcome::Retry, None),
+            Next::Wait { .. } => (Outcome::Waiting, None),
+            Next::Failed { .. } | Next::Told { .. } => (Outcome::Failed, None),
         };
         // A replay or a test is no reply that somebody waits for.
         let is_first = matches!(claim.trigger, Trigger::Auto | Trigger::Retry);
         let written = claim.written.filter(|_| is_first && delivered_after.is_some());
-        self.metrics.attempt(CountedAttempt {
-            subscriber: &self.config.name,
+        self.counts.count(CountedAttempt {
             outcome,
             took: tried.took,
             delivered_after,

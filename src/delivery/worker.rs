@@ -75,7 +75,7 @@ impl Worker {
         store: Store,
         clock: Clock,
         config: SubscriberConfig,
-        metrics: Metrics,
+        metrics: &Metrics,
     ) -> Result<Self, SenderError> {
         let sender = Arc::new(Sender::new(config, clock)?.counting(metrics));
         Ok(Self { store, sender, pulses: Pulses::default() })

@@ -127,19 +127,68 @@ pub struct CountedRecords<'a> {
     pub suspect: usize,
 }
 
+/// What became of a delivery by an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Delivered,
+    /// It is tried again.
+    Retry,
+    /// It waits for its subscriber.
+    Waiting,
+    /// It is given up.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Delivered, Self::Retry, Self::Waiting, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retry => "retry",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// An attempt that was made.
 #[derive(Clone, Copy, Debug)]
-pub struct CountedAttempt<'a> {
-    /// The subscriber.
-    pub subscriber: &'a str,
-    /// `delivered`, or what follows: `retry`, `waiting` or `failed`.
-    pub outcome: &'static str,
+pub struct CountedAttempt {
+    /// What came of it.
+    pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
     /// How long its delivery was under way when it was delivered.
     pub delivered_after: Option<Duration>,
     /// How long ago its reply was written when it was delivered.
     pub written_before: Option<Duration>,
+}
+
+/// The counts of the attempts at one subscriber, which are there from then on, be they 0. They are
+/// looked up once, and not at each attempt.
+pub struct AttemptCounts {
+    attempts: [(Outcome, Counter); 4],
+    attempt_seconds: Histogram,
+    delivery_seconds: Histogram,
+    reply_seconds: Histogram,
+}
+
+impl AttemptCounts {
+    /// Counts an attempt.
+    pub fn count(&self, attempt: CountedAttempt) {
+        for (_, count) in self.attempts.iter().filter(|(outcome, _)| *outcome == attempt.outcome) {
+            count.inc();
+        }
+        self.attempt_seconds.observe(attempt.took.as_secs_f64());
+        if let Some(after) = attempt.delivered_after {
+            self.delivery_seconds.observe(after.as_secs_f64());
+        }
+        if let Some(before) = attempt.written_before {
+            self.reply_seconds.observe(before.as_secs_f64());
+        }
+    }
 }
 
 impl Metrics {
@@ -161,18 +210,20 @@ impl Metrics {
         add(&self.suspect, account, suspect);
     }
 
-    /// Counts an attempt.
-    pub fn attempt(&self, attempt: CountedAttempt<'_>) {
-        let CountedAttempt { subscriber, outcome, took, delivered_after, written_before } = attempt;
-        let labels = AttemptLabels { subscriber: subscriber.to_owned(), outcome };
-        self.attempts.get_or_create(&labels).inc();
-        let labels = SubscriberLabels { subscriber: subscriber.to_owned() };
-        self.attempt_seconds.get_or_create(&labels).observe(took.as_secs_f64());
-        if let Some(after) = delivered_after {
-            self.delivery_seconds.get_or_create(&labels).observe(after.as_secs_f64());
-        }
-        if let Some(before) = written_before {
-            self.reply_seconds.get_or_create(&labels).observe(before.as_secs_f64());
+    /// The counts of the attempts at a subscriber.
+    #[must_use]
+    pub fn attempts_of(&self, subscriber: &str) -> AttemptCounts {
+        let of = || SubscriberLabels { subscriber: subscriber.to_owned() };
+        let attempts = Outcome::ALL.map(|outcome| {
+            let (subscriber, name) = (subscriber.to_owned(), outcome.as_str());
+            let labels = AttemptLabels { subscriber, outcome: name };
+            (outcome, self.attempts.get_or_create_owned(&labels))
+        });
+        AttemptCounts {
+            attempts,
+            attempt_seconds: self.attempt_seconds.get_or_create_owned(&of()),
+            delivery_seconds: self.delivery_seconds.get_or_create_owned(&of()),
+            reply_seconds: self.reply_seconds.get_or_create_owned(&of()),
         }
     }
 
@@ -256,9 +307,8 @@ mod tests {
         let records =
             CountedRecords { account: "main", new: 6, known: 2, lossy: 1, ..Default::default() };
         metrics.records(records);
-        metrics.attempt(CountedAttempt {
-            subscriber: "crm",
-            outcome: "delivered",
+        metrics.attempts_of("crm").count(CountedAttempt {
+            outcome: Outcome::Delivered,
             took: Duration::from_millis(7),
             delivered_after: Some(Duration::from_millis(70)),
             written_before: Some(Duration::from_secs(400)),
@@ -293,6 +343,7 @@ mod tests {
             r#"replyd_suspect_replies_total{account="main"} 0"#,
             r#"replyd_hours_given_up_total{account="main"} 0"#,
             r#"replyd_attempts_total{subscriber="crm",outcome="delivered"} 1"#,
+            r#"replyd_attempts_total{subscriber="crm",outcome="failed"} 0"#,
             r#"replyd_taken_over_deliveries_total{subscriber="crm",fallback="duty"} 3"#,
             r#"replyd_reply_duration_seconds_bucket{le="300.0",subscriber="crm"} 0"#,
             r#"replyd_reply_duration_seconds_bucket{le="600.0",subscriber="crm"} 1"#,
