@@ -290,7 +290,7 @@ pub(crate) async fn ceiling(bodies: &[String], subscribers: usize, concurrency: 
             let (channel, next, bodies) = (channel.clone(), next.clone(), bodies.clone());
             posting.spawn(async move {
                 while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let headers = [("content-type", "application/json".to_owned())];
+                    let headers = [("content-type", "application/json".into())];
                     let exchange =
                         channel.post(headers, body.clone(), Duration::from_secs(15)).await;
                     assert_eq!(exchange.http_status, Some(204));

@@ -10,6 +10,7 @@ use crate::delivery::channel::{ANSWER_BYTES_MAX, Channel, Exchange};
 use crate::delivery::explain;
 use crate::delivery::messages::Shape;
 use crate::delivery::retry::{self, Failure, Rules};
+use crate::delivery::sign::Signer;
 use crate::delivery::target::redaction::Redaction;
 use crate::delivery::target::text::Message;
 use crate::delivery::target::{
@@ -41,6 +42,7 @@ pub struct Sender {
     /// How its messages are made; none where it gets webhooks.
     shape: Option<Shape>,
     channel: Channel,
+    signer: Signer,
     counts: AttemptCounts,
 }
 
@@ -52,9 +54,9 @@ impl Sender {
     pub fn new(config: SubscriberConfig, clock: Clock) -> Result<Self, SenderError> {
         match Channel::new(&config) {
             Ok(channel) => {
-                let shape = Shape::of(&config);
+                let (shape, signer) = (Shape::of(&config), Signer::new(&config.secrets));
                 let counts = Metrics::default().attempts_of(&config.name);
-                Ok(Self { clock, config, shape, channel, counts })
+                Ok(Self { clock, config, shape, channel, signer, counts })
             }
             Err(reason) => Err(SenderError { subscriber: config.name, reason }),
         }
@@ -146,7 +148,7 @@ impl Sender {
 
     /// Sends the stored bytes, signed.
     async fn webhook(&self, claim: &Claim, now: UnixMs) -> (Exchange, Verdict) {
-        let headers = webhook::headers(claim, &self.config.secrets, now.seconds());
+        let headers = webhook::headers(claim, &self.signer, now.seconds());
         let limit = self.clock.real(self.config.timeout);
         let exchange = self.channel.post(headers, claim.body.clone(), limit).await;
         let verdict = judge(&exchange, webhook::judge, &self.clock);

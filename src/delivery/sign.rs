@@ -28,17 +28,44 @@ pub struct Signed<'a> {
     pub body: &'a [u8],
 }
 
-/// The `webhook-signature` header: one signature for each secret, so that a receiver can change
-/// its secret while both hold.
+impl<'a> Signed<'a> {
+    fn parts(self, timestamp: &'a str) -> [&'a [u8]; 3] {
+        [self.id.as_bytes(), timestamp.as_bytes(), self.body]
+    }
+}
+
+/// Signs with secrets, one signature for each, so that a receiver can change its secret while both
+/// hold. What a key alone decides is worked out once.
+pub struct Signer {
+    keyed: Vec<Hmac<Sha256>>,
+}
+
+impl Signer {
+    /// One that signs with these.
+    #[must_use]
+    pub fn new(secrets: &[WebhookSecret]) -> Self {
+        Self { keyed: secrets.iter().map(|secret| keyed(secret.key())).collect() }
+    }
+
+    /// The header `webhook-signature`.
+    #[must_use]
+    pub fn sign(&self, what: Signed<'_>) -> String {
+        let timestamp = what.timestamp.to_string();
+        let mut header = String::with_capacity(self.keyed.len() * SIGNATURE_LENGTH);
+        for keyed in &self.keyed {
+            let separator = if header.is_empty() { "" } else { " " };
+            header.extend([separator, VERSION]);
+            let mac = over(keyed.clone(), &what.parts(&timestamp));
+            STANDARD.encode_string(mac.finalize().into_bytes(), &mut header);
+        }
+        header
+    }
+}
+
+/// The header `webhook-signature` by these secrets.
 #[must_use]
 pub fn sign(secrets: &[WebhookSecret], what: Signed<'_>) -> String {
-    let mut header = String::with_capacity(secrets.len() * SIGNATURE_LENGTH);
-    for secret in secrets {
-        let separator = if header.is_empty() { "" } else { " " };
-        header.extend([separator, VERSION]);
-        STANDARD.encode_string(of(secret, what).finalize().into_bytes(), &mut header);
-    }
-    header
+    Signer::new(secrets).sign(what)
 }
 
 /// Why a receiver must not believe a webhook.
@@ -77,14 +104,21 @@ pub fn verify(
 }
 
 fn of(secret: &WebhookSecret, what: Signed<'_>) -> Hmac<Sha256> {
-    let timestamp = what.timestamp.to_string();
-    mac(secret.key(), &[what.id.as_bytes(), timestamp.as_bytes(), what.body])
+    mac(secret.key(), &what.parts(&what.timestamp.to_string()))
 }
 
 /// The MAC of parts with a dot between each two, under a key.
 pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    over(keyed(key), parts)
+}
+
+/// A MAC that has seen nothing but its key.
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
+    Hmac::new_from_slice(key).expect("any length is a key")
+}
+
+fn over(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             mac.update(b".");

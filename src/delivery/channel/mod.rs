@@ -6,6 +6,7 @@
 //! kept for the next request. Nothing is followed, unpacked or tried again; only what a kept
 //! connection, closed by the server meanwhile, took nothing of is sent on another one.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Channel {
     /// `limit`. An answer whose head came in time counts, whatever becomes of its body.
     pub async fn post(
         &self,
-        headers: impl IntoIterator<Item = (&'static str, String)>,
+        headers: impl IntoIterator<Item = (&'static str, Cow<'static, str>)>,
         body: impl Into<Bytes>,
         limit: Duration,
     ) -> Exchange {
@@ -156,6 +157,7 @@ impl Channel {
         };
         let uri = format!("{}{path_and_query}", self.origin.as_deref().unwrap_or_default());
         let request = uri.parse().map_err(hyper::http::Error::from);
+        let headers = headers.into_iter().map(|(name, value)| (name, value.into()));
         let request = request.and_then(|uri| self.request((method, uri), headers, body.into()));
         let bytes_max = match reads {
             target::Reads::First => ANSWER_BYTES_MAX,
@@ -207,7 +209,7 @@ impl Channel {
     fn request(
         &self,
         (method, uri): (Method, Uri),
-        headers: impl IntoIterator<Item = (&'static str, String)>,
+        headers: impl IntoIterator<Item = (&'static str, Cow<'static, str>)>,
         body: Bytes,
     ) -> Result<PostRequest, hyper::http::Error> {
         let mut request = Request::new(Full::new(body));
@@ -216,7 +218,7 @@ impl Channel {
         *request.headers_mut() = self.headers.clone();
         for (name, value) in headers {
             let name = HeaderName::from_static(name);
-            request.headers_mut().insert(name, HeaderValue::try_from(value)?);
+            request.headers_mut().insert(name, header_value(value)?);
         }
         Ok(request)
     }
@@ -289,6 +291,15 @@ async fn read(mut body: Incoming, bytes_max: usize, answer: &mut Vec<u8>) -> boo
         }
     }
     true
+}
+
+/// A header's value, of which nothing is copied.
+fn header_value(value: Cow<'static, str>) -> Result<HeaderValue, hyper::http::Error> {
+    let bytes = match value {
+        Cow::Borrowed(value) => Bytes::from_static(value.as_bytes()),
+        Cow::Owned(value) => Bytes::from(value),
+    };
+    Ok(HeaderValue::from_maybe_shared(bytes)?)
 }
 
 /// What stands in the header `Host`: the port only where it is not the scheme's own, which a URL

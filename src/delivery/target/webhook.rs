@@ -1,9 +1,10 @@
 //! The signed JSON webhook, by the Standard Webhooks specification.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use crate::config::WebhookSecret;
-use crate::delivery::sign::{self, Signed};
+use crate::delivery::sign::{Signed, Signer};
 use crate::delivery::target::{Answer, Verdict, answer};
 use crate::store::delivery::{Claim, StandsIn, Trigger};
 
@@ -16,21 +17,21 @@ const REPLY_CHARS_MAX: usize = 500;
 #[must_use]
 pub fn headers(
     claim: &Claim,
-    secrets: &[WebhookSecret],
+    signer: &Signer,
     timestamp: i64,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(&'static str, Cow<'static, str>)> {
     let what = Signed { id: &claim.event_id, timestamp, body: &claim.body };
     let mut headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("webhook-id", claim.event_id.clone()),
-        ("webhook-timestamp", timestamp.to_string()),
-        ("webhook-signature", sign::sign(secrets, what)),
-        ("replyd-attempt", claim.attempt.to_string()),
-        ("replyd-trigger", claim.trigger.as_str().to_owned()),
+        ("content-type", "application/json".into()),
+        ("webhook-id", claim.event_id.clone().into()),
+        ("webhook-timestamp", timestamp.to_string().into()),
+        ("webhook-signature", signer.sign(what).into()),
+        ("replyd-attempt", claim.attempt.to_string().into()),
+        ("replyd-trigger", claim.trigger.as_str().into()),
     ];
     if let Some(StandsIn { subscriber, in_doubt }) = &claim.stands_in {
-        headers.push(("replyd-stands-in-for", subscriber.clone()));
-        headers.push(("replyd-in-doubt", in_doubt.to_string()));
+        headers.push(("replyd-stands-in-for", subscriber.clone().into()));
+        headers.push(("replyd-in-doubt", in_doubt.to_string().into()));
     }
     headers
 }
@@ -77,12 +78,12 @@ mod tests {
     #[test]
     fn a_fallback_is_told_for_whom_it_stands_in() {
         let claim = |stands_in| Claim { stands_in, ..Claim::first(1, "rpl_a", "{}") };
-        let further = |stands_in| headers(&claim(stands_in), &[], 0).split_off(6);
+        let further = |stands_in| headers(&claim(stands_in), &Signer::new(&[]), 0).split_off(6);
         assert_eq!(further(None), []);
         let stands_in = StandsIn { subscriber: "crm".to_owned(), in_doubt: true };
         assert_eq!(
             further(Some(stands_in)),
-            [("replyd-stands-in-for", "crm".to_owned()), ("replyd-in-doubt", "true".to_owned())]
+            [("replyd-stands-in-for", "crm".into()), ("replyd-in-doubt", "true".into())]
         );
     }
 

@@ -8,7 +8,7 @@ async fn a_request_is_sent_as_it_was_given() {
     let url = format!("{}hooks/%E4?key=1&b=%20", server.url());
     let config = subscriber(&url, "headers = { X-Tenant = \"four\", accept = \"text/plain\" }");
     let channel = channel(&config, &Lab::local());
-    let headers = [("content-type", "application/json".to_owned()), ("webhook-id", "rpl_1".into())];
+    let headers = [("content-type", "application/json".into()), ("webhook-id", "rpl_1".into())];
     let exchange = channel.post(headers, "{\"text\":\"收到\"}".to_owned(), LONG).await;
     assert_eq!((exchange.http_status, exchange.trouble), (Some(200), None));
     assert_eq!(exchange.answer, b"ok");

@@ -54,7 +54,7 @@ fn channel(config: &SubscriberConfig, network: &Arc<Lab>) -> Channel {
 }
 
 async fn post(channel: &Channel) -> Exchange {
-    channel.post([("webhook-id", "rpl_1".to_owned())], "{\"a\":1}", LONG).await
+    channel.post([("webhook-id", "rpl_1".into())], "{\"a\":1}", LONG).await
 }
 
 /// Waits for what is sure to come.
