@@ -9,10 +9,9 @@ use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::delivery::desk::{Begun, Desk, Ended};
+use crate::delivery::desk::{Begun, Desk, Ended, Request};
 use crate::delivery::sender::Sender;
 use crate::store::attempt::Attempt;
-use crate::store::delivery::Claim;
 use crate::store::turn::Turned;
 use crate::time::UnixMs;
 
@@ -35,6 +34,34 @@ struct Shared {
 impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lays down what an attempt came to, and takes the next.
+    fn exchange(&self, ended: Option<Ended>) -> Option<Begun> {
+        let mut desk = self.desk();
+        let is_news = ended.is_some_and(|ended| desk.end(ended));
+        let begun = desk.begin();
+        drop(desk);
+        if is_news {
+            self.news.notify_one();
+        }
+        begun
+    }
+
+    /// Waits for the next attempt.
+    async fn next(&self) -> Begun {
+        loop {
+            let mut ready = std::pin::pin!(self.ready.notified());
+            // From here on it is waited for: what becomes ready after the look at the desk is not
+            // missed.
+            ready.as_mut().enable();
+            let begun = self.desk().begin();
+            if let Some(begun) = begun {
+                return begun;
+            }
+            self.news.notify_one();
+            ready.await;
+        }
     }
 
     async fn at_rest(&self) {
@@ -75,7 +102,7 @@ impl Attempts {
         let (running, busy) = self.desk().busy_with();
         while self.tasks.len() < busy {
             let sender = Arc::clone(&self.sender);
-            let attempt = move |claims: Vec<Claim>| {
+            let attempt = move |claims: Request| {
                 let sender = Arc::clone(&sender);
                 async move { sender.attempt(&claims).await }
             };
@@ -99,25 +126,20 @@ impl Attempts {
 }
 
 /// Makes attempts, one after the other.
-async fn make<A>(shared: Arc<Shared>, attempt: impl Fn(Vec<Claim>) -> A)
+async fn make<A>(shared: Arc<Shared>, attempt: impl Fn(Request) -> A)
 where
     A: Future<Output = Vec<Attempt>>,
 {
+    let mut ended = None;
     loop {
-        let mut ready = std::pin::pin!(shared.ready.notified());
-        // From here on it is waited for: what becomes ready after the look at the desk is not missed.
-        ready.as_mut().enable();
-        let begun = shared.desk().begin();
-        let Some(Begun { number, claims }) = begun else {
-            shared.news.notify_one();
-            ready.await;
-            continue;
+        let begun = match shared.exchange(ended.take()) {
+            Some(begun) => begun,
+            None => shared.next().await,
         };
+        let Begun { number, claims } = begun;
         // One that panics ends for itself alone.
         let attempts = AssertUnwindSafe(attempt(claims)).catch_unwind().await.ok();
-        if shared.desk().end(Ended { number, attempts }) {
-            shared.news.notify_one();
-        }
+        ended = Some(Ended { number, attempts });
     }
 }
 

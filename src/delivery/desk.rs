@@ -2,7 +2,7 @@
 //! came to until it is recorded. It decides what is begun and when a turn is taken; its claims are
 //! sent by [`attempts`](super::attempts).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// into it is given back.
 const DIGEST_CLAIMS: (usize, usize) = (64, 512);
 
-/// The claims of one request, and until when it may be begun.
+/// The claims of one request.
+pub(super) type Request = Arc<[Claim]>;
+
+/// A request, and until when it may be begun.
 struct Ready {
-    claims: Vec<Claim>,
+    claims: Request,
     begin_by: UnixMs,
 }
 
@@ -47,15 +50,7 @@ pub(super) struct Begun {
     /// Which of the desk's attempts it is.
     pub(super) number: u64,
     /// What it is to bring.
-    pub(super) claims: Vec<Claim>,
-}
-
-/// An attempt under way.
-struct Running {
-    /// What it is to bring, and the lease under which that is in hand.
-    holdings: Vec<Holding>,
-    lease: i64,
-    is_replay: bool,
+    pub(super) claims: Request,
 }
 
 /// An attempt that ended.
@@ -69,7 +64,7 @@ pub(super) struct Ended {
 /// What an attempt was to bring that panicked. Of it nothing is known: it stays in hand as long as a
 /// sender's that died.
 struct Lost {
-    attempt: Running,
+    claims: Request,
     until: UnixMs,
 }
 
@@ -96,7 +91,7 @@ pub(super) struct Desk {
     /// The lease under which all is in hand that was claimed since the last was lost.
     lease: Option<i64>,
     /// Attempts under way, by their numbers, and how many of them bring a replay.
-    running: HashMap<u64, Running>,
+    running: BTreeMap<u64, Request>,
     replays_running: usize,
     /// The next attempt's number.
     number: u64,
@@ -132,7 +127,7 @@ impl Desk {
             new: VecDeque::new(),
             replays: VecDeque::new(),
             lease: None,
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             replays_running: 0,
             number: 0,
             lost: Vec::new(),
@@ -165,14 +160,9 @@ impl Desk {
                 self.gives_back = true;
                 continue;
             }
-            let running = Running {
-                holdings: claims.iter().map(Claim::holding).collect(),
-                lease: lease_of(&claims),
-                is_replay: is_replay(&claims),
-            };
             self.number += 1;
-            self.replays_running += usize::from(running.is_replay);
-            self.running.insert(self.number, running);
+            self.replays_running += usize::from(is_replay(&claims));
+            self.running.insert(self.number, Arc::clone(&claims));
             self.begun += claims.len();
             self.held = claims.len();
             return Some(Begun { number: self.number, claims });
@@ -207,12 +197,12 @@ impl Desk {
 
     /// Takes what an attempt came to. Says whether that changes when a turn is taken.
     pub(super) fn end(&mut self, ended: Ended) -> bool {
-        let Some(attempt) = self.running.remove(&ended.number) else { return false };
-        self.replays_running -= usize::from(attempt.is_replay);
+        let Some(claims) = self.running.remove(&ended.number) else { return false };
+        self.replays_running -= usize::from(is_replay(&claims));
         let Some(attempts) = ended.attempts else {
             self.failures += 1;
             let until = self.now().after(self.sender.config().timeout + LEASE_MARGIN);
-            self.lost.push(Lost { attempt, until });
+            self.lost.push(Lost { claims, until });
             return false;
         };
         let before = self.outcomes.len();
@@ -281,13 +271,13 @@ impl Desk {
 
     /// What is claimed under the lease that stands, and neither tried nor given back.
     fn in_hand(&self) -> Vec<Holding> {
-        let tried = self.running.values().chain(self.lost.iter().map(|lost| &lost.attempt));
-        let tried = tried.filter(|attempt| Some(attempt.lease) == self.lease);
-        let ready = self.new.iter().chain(&self.replays).flat_map(|ready| &ready.claims);
-        tried
-            .flat_map(|attempt| attempt.holdings.iter().cloned())
-            .chain(ready.map(Claim::holding))
-            .collect()
+        let tried = self.running.values().chain(self.lost.iter().map(|lost| &lost.claims));
+        let ready = self.new.iter().chain(&self.replays).map(|ready| &ready.claims);
+        let claims = tried.chain(ready).flat_map(|claims| claims.iter());
+        let mut in_hand = Vec::with_capacity(self.under_way());
+        let mine = claims.filter(|claim| Some(claim.lease) == self.lease);
+        in_hand.extend(mine.map(Claim::holding));
+        in_hand
     }
 
     /// What the next turn records, and what it may claim.
@@ -350,13 +340,13 @@ impl Desk {
     }
 
     /// The claims of each request; what no message holds now is given back.
-    fn requests(&mut self, claims: Vec<Claim>, messages_max: usize) -> Vec<Vec<Claim>> {
+    fn requests(&mut self, claims: Vec<Claim>, messages_max: usize) -> Vec<Request> {
         let Some(shape) = self.sender.shape().cloned() else {
-            return claims.into_iter().map(|claim| vec![claim]).collect();
+            return claims.into_iter().map(|claim| Arc::new([claim]) as Request).collect();
         };
         let plan = shape.plan(&claims, messages_max);
         let of = |which: &[usize]| {
-            which.iter().filter_map(|at| claims.get(*at).cloned()).collect::<Vec<_>>()
+            which.iter().filter_map(|at| claims.get(*at).cloned()).collect::<Request>()
         };
         self.gives_back |= !plan.left.is_empty();
         plan.messages.iter().map(|which| of(which)).collect()
@@ -404,11 +394,6 @@ impl Desk {
 /// Whether a request brings only what was told before.
 fn is_replay(claims: &[Claim]) -> bool {
     claims.iter().all(Claim::is_replay)
-}
-
-/// The lease of a request's claims, which were all made in one turn.
-fn lease_of(claims: &[Claim]) -> i64 {
-    claims.first().map(|claim| claim.lease).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use crate::clock::Clock;
 use crate::delivery::desk::tests::{CONCURRENCY, bring, claims, delivered, desk};
 
 /// Tasks that make attempts in this way, one for each that may be under way.
-fn tasks<A>(
-    attempt: impl Fn(Vec<Claim>) -> A + Clone + Send + 'static,
-) -> (Arc<Shared>, JoinSet<()>)
+fn tasks<A>(attempt: impl Fn(Request) -> A + Clone + Send + 'static) -> (Arc<Shared>, JoinSet<()>)
 where
     A: Future<Output = Vec<Attempt>> + Send + 'static,
 {
@@ -35,7 +33,7 @@ fn bring_to(shared: &Shared, count: usize) {
 async fn as_many_as_may_be_are_under_way_and_each_that_ends_makes_room_for_the_next() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&most);
-    let attempt = move |claims: Vec<Claim>| {
+    let attempt = move |claims: Request| {
         let (now, most) = (Arc::clone(&now), Arc::clone(&most));
         async move {
             most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -56,7 +54,7 @@ async fn as_many_as_may_be_are_under_way_and_each_that_ends_makes_room_for_the_n
 
 #[tokio::test]
 async fn an_attempt_that_panics_takes_nothing_with_it() {
-    let attempt = |claims: Vec<Claim>| async move {
+    let attempt = |claims: Request| async move {
         assert_ne!(claims[0].delivery, 2, "what nobody thought of");
         claims.iter().map(|claim| delivered(claim, UnixMs(0))).collect()
     };
