@@ -5,6 +5,7 @@
 //! before it is changed is `upgrade`'s.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -114,13 +115,8 @@ fn missing(connection: &Connection) -> Result<&'static [&'static str], StoreErro
 /// than it relies on, or a unique index gone, would do harm in silence. What there is besides, such
 /// as an index that somebody added, is left alone.
 fn require_tables(connection: &Connection) -> Result<(), StoreError> {
-    let model = Connection::open_in_memory()?;
-    for migration in MIGRATIONS {
-        model.execute_batch(migration)?;
-    }
     let found = objects(connection)?;
-    let lacking = objects(&model)?.into_iter().find(|object| !found.contains(object));
-    match lacking {
+    match model()?.iter().find(|object| !found.contains(object)) {
         None => Ok(()),
         Some((kind, name, _)) => Err(StoreError::Refused(format!(
             "the store lacks the {kind} {name:?} as version {} of it has it: somebody changed it; restore a backup",
@@ -129,8 +125,25 @@ fn require_tables(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// Kind, name and statement of everything in a schema but SQLite's own.
-fn objects(connection: &Connection) -> Result<BTreeSet<(String, String, String)>, StoreError> {
+/// What the migrations make of an empty file, which is found out once.
+fn model() -> Result<&'static BTreeSet<Object>, StoreError> {
+    static MODEL: OnceLock<BTreeSet<Object>> = OnceLock::new();
+    if let Some(model) = MODEL.get() {
+        return Ok(model);
+    }
+    let empty = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        empty.execute_batch(migration)?;
+    }
+    let found = objects(&empty)?;
+    Ok(MODEL.get_or_init(|| found))
+}
+
+/// Kind, name and statement.
+type Object = (String, String, String);
+
+/// Everything in a schema but SQLite's own.
+fn objects(connection: &Connection) -> Result<BTreeSet<Object>, StoreError> {
     let mut statement = connection.prepare(
         "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'",
     )?;

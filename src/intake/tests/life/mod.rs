@@ -37,7 +37,7 @@ use crate::intake::figures;
 /// Which part of the lives a process lives: its number, and how many there are.
 const PART: &str = "REPLYD_TEST_PART";
 /// Lives in a usual run of the tests.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 /// How long after its trouble a life may go on until nothing is owed.
 const SETTLING_MAX: i64 = 60 * DAY;
 /// How long it goes on at least: what came last has been read, and its hour is over.
