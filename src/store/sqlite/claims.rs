@@ -125,15 +125,16 @@ impl Candidate {
     }
 }
 
-/// What [`candidate`] reads; `?1` is when the subscriber took deliveries again. What mostly is not there
-/// is not looked up: nobody in line at all, nothing that stands in.
+/// What [`candidate`] reads; `?1` is when the subscriber took deliveries again, `?2` its name. What mostly
+/// is not there is not looked up: somebody in line, of whoever it be, and what it stands in for.
 const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), trigger, \
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
      iif(failing_since_ms IS NULL, FALSE, \
          (SELECT trouble ->> 'refusal' FROM attempt WHERE delivery_id = delivery.id \
           ORDER BY number DESC, started_ms DESC LIMIT 1) IS 'refused'), \
-     iif(EXISTS (SELECT 1 FROM delivery AS any INDEXED BY delivery_line WHERE any.in_line = 1), \
+     iif(EXISTS (SELECT 1 FROM delivery AS any INDEXED BY delivery_line \
+                 WHERE any.subscriber = ?2 AND any.in_line = 1), \
          EXISTS (SELECT 1 FROM delivery AS other INDEXED BY delivery_line \
                  WHERE other.subscriber = delivery.subscriber AND other.mobile = delivery.mobile \
                      AND other.lane = delivery.lane AND other.in_line = 1), FALSE), \
@@ -342,9 +343,10 @@ impl Lane<'_> {
     /// A delivery as it would be claimed.
     fn of(&self, id: i64) -> Result<Candidate, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {CANDIDATE} FROM delivery CROSS JOIN event ON event.seq = event_seq WHERE delivery.id = ?2"
+            "SELECT {CANDIDATE} FROM delivery CROSS JOIN event ON event.seq = event_seq WHERE delivery.id = ?3"
         ))?;
-        Ok(statement.query_row([self.resumed.0, id], |row| candidate(row, self.lane))?)
+        let of = params![self.resumed.0, self.turn.subscriber, id];
+        Ok(statement.query_row(of, |row| candidate(row, self.lane))?)
     }
 
     fn take(&mut self, candidate: Candidate, claims: &mut Vec<Claim>) {

@@ -180,11 +180,15 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Those of the deliveries behind which others of the same person are in line. Mostly nobody is in
-/// line at all: that is looked for first.
+/// Those of one subscriber's deliveries behind which others of the same person are in line. Mostly
+/// nobody of the subscriber's is in line at all: that is looked for first. Its name is the one that the
+/// deliveries have now, and some of them may be gone.
 fn with_others_behind(connection: &Connection, ids: &str) -> Result<Vec<i64>, StoreError> {
-    let any = "SELECT 1 FROM delivery INDEXED BY delivery_line WHERE in_line = 1 LIMIT 1";
-    if !connection.prepare_cached(any)?.exists([])? {
+    let any = "SELECT 1 FROM delivery INDEXED BY delivery_line
+         WHERE in_line = 1 AND subscriber = (SELECT mine.subscriber FROM json_each(?1)
+                                             CROSS JOIN delivery AS mine ON mine.id = value LIMIT 1)
+         LIMIT 1";
+    if !connection.prepare_cached(any)?.exists([ids])? {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare_cached(

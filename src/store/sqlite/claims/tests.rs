@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::attempt::{Attempt, GivenUp, Next, Refusal, Trouble};
-use crate::store::sqlite::outcomes::record_one;
+use crate::store::sqlite::outcomes::{record, record_one};
 use crate::store::sqlite::{by_hand, leases, schema, turns};
 
 const LEASE_MS: i64 = 20_000;
@@ -97,6 +97,21 @@ fn one_persons_go_by_time_one_at_a_time_and_others_beside_them() {
     assert!(backlog.ids(9).is_empty());
     backlog.tried(&second[0], Next::Failed { why: GivenUp::Aborted });
     assert_eq!(backlog.ids(9), [5]);
+}
+
+#[test]
+fn who_is_behind_one_of_a_turn_is_let_go_also_where_another_of_it_was_erased() {
+    for erased in [1, 3] {
+        let backlog = Backlog::of(&[(1, "a", 10), (2, "b", 20), (3, "c", 30)]);
+        let claims = backlog.claim(9);
+        backlog.put(4, Some("b"), 40, NEW);
+        assert!(backlog.ids(9).is_empty());
+        backlog.connection.execute("DELETE FROM delivery WHERE id = ?1", [erased]).unwrap();
+        let delivered = |claim| Attempt::under(claim, UnixMs(backlog.now), Next::Delivered);
+        record(&backlog.connection, &claims.iter().map(delivered).collect::<Vec<_>>()).unwrap();
+        leases::renew(&backlog.connection, Some(claims[0].lease), "crm", (&[], UnixMs(0))).unwrap();
+        assert_eq!(backlog.ids(9), [4], "{erased} erased");
+    }
 }
 
 #[test]
