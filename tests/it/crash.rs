@@ -25,7 +25,6 @@ const CRASHES_PER_STORE: usize = 5;
 const AT_ONCE: usize = 4;
 /// How long the receiver takes, so that kills fall between request and record.
 const ANSWER: Duration = Duration::from_millis(3);
-const SECONDS_OF_HOUR: i64 = 3_600;
 /// Deliveries that are under way at once.
 const CONCURRENCY: usize = 16;
 /// The most outcomes that a worker leaves unrecorded (`UNRECORDED_MAX` in `src/delivery/desk.rs`).
@@ -111,8 +110,8 @@ async fn crash(seed: u64) -> Seen {
     let (mut seen, mut told) = (Seen::default(), HashSet::new());
     // Each second one reply, and the last one's is over. Those of the few are of one hour: of hours
     // that a kill leaves owed the newest is read first, and what it brings is told when it is found.
-    let begin = now().unix_seconds() - (crowd.replies * CRASHES_PER_STORE) as i64;
-    let begin = begin - begin % SECONDS_OF_HOUR;
+    let latest = now().unix_seconds() - (crowd.replies * CRASHES_PER_STORE) as i64;
+    let begin = BeijingTime::from_unix_seconds(latest).hour().start().unix_seconds();
     for _ in 0..CRASHES_PER_STORE {
         for _ in 0..crowd.replies {
             let at = BeijingTime::from_unix_seconds(begin + seen.replies as i64);

@@ -136,8 +136,8 @@ impl Channel {
     }
 
     /// Posts a body with further headers, whose names are in lower case, and reads the first of the
-    /// answer. Everything together takes no longer than
-    /// `limit`. An answer whose head came in time counts, whatever becomes of its body.
+    /// answer. Everything together takes no longer than `limit`. An answer whose head came in time
+    /// counts, whatever becomes of its body.
     pub async fn post(
         &self,
         headers: impl IntoIterator<Item = (&'static str, Cow<'static, str>)>,

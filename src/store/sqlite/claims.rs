@@ -126,7 +126,8 @@ impl Candidate {
 }
 
 /// What [`candidate`] reads; `?1` is when the subscriber took deliveries again, `?2` its name. What mostly
-/// is not there is not looked up: somebody in line, of whoever it be, and what it stands in for.
+/// is not there is not looked up for each: others in line where none of the subscriber's are, and what a
+/// delivery stands in for that stands in for nothing.
 const CANDIDATE: &str = "delivery.id, event.id, iif(masked, masked_body, body), trigger, \
      max(coalesce(released_ms, created_ms), ?1), attempts + 1, \
      delivery.mobile, delivery.replied_at, failing_since_ms IS NOT NULL, \
