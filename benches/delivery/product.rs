@@ -248,7 +248,7 @@ impl Product {
             .unwrap();
         let mut end = store
             .prepare(
-                "UPDATE delivery SET state = 'delivered', attempts = 1, in_line = 0
+                "UPDATE OR FAIL delivery SET state = 'delivered', attempts = 1, in_line = 0
                  WHERE id IN (SELECT value FROM json_each(?1))",
             )
             .unwrap();

@@ -168,9 +168,11 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
     }
     let ids = serde_json::to_string(deliveries).map_err(conversion)?;
     let with_others_behind = with_others_behind(connection, &ids)?;
+    // OR FAIL: else SQLite copies every page first, to undo the statement alone. What fails here is
+    // undone with its whole act.
     connection
         .prepare_cached(
-            "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
+            "UPDATE OR FAIL delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
              WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'waiting'",
         )?
         .execute([ids])?;

@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-static MIGRATIONS: [&str; 14] = [
+static MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -29,6 +29,7 @@ static MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0012.sql"),
     include_str!("migrations/0013.sql"),
     include_str!("migrations/0014.sql"),
+    include_str!("migrations/0015.sql"),
 ];
 
 /// The version that this program makes of a store.
@@ -231,16 +232,38 @@ mod tests {
         let parents = "SELECT group_concat(\"table\", ' ' ORDER BY \"table\") FROM pragma_foreign_key_list('delivery')";
         assert_eq!(text(&connection, parents), "event subscriber");
         // No number is given twice, also where the highest one is gone.
-        let hold = |state: &str| {
-            connection.execute(
-                "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
-                 VALUES ('crm', 1, 'auto', ?1, 1, 1)",
-                [state],
-            )
-        };
-        hold("held").unwrap();
+        put_delivery(&connection, "auto", "held").unwrap();
         assert_eq!(connection.last_insert_rowid(), 901);
-        hold("lost").unwrap_err();
+    }
+
+    fn put_delivery(
+        connection: &Connection,
+        trigger: &str,
+        state: &str,
+    ) -> rusqlite::Result<usize> {
+        connection.execute(
+            "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms)
+             VALUES ('crm', 1, ?1, ?2, 1, 1)",
+            [trigger, state],
+        )
+    }
+
+    #[test]
+    fn a_delivery_has_a_state_and_a_trigger_that_there_are() {
+        let mut upgraded = before_0004();
+        bring_up_to_date(&mut upgraded).unwrap();
+        for state in ["held", "waiting", "delivered", "failed", "cancelled"] {
+            put_delivery(&upgraded, "auto", state).unwrap();
+        }
+        for trigger in ["retry", "replay", "test"] {
+            put_delivery(&upgraded, trigger, "waiting").unwrap();
+        }
+        for (trigger, state) in [("auto", "lost"), ("auto", "sending"), ("chance", "waiting")] {
+            let refused = put_delivery(&upgraded, trigger, state).unwrap_err().to_string();
+            assert!(refused.contains("CHECK"), "{trigger} {state}: {refused}");
+        }
+        let whole = text(&upgraded, "PRAGMA integrity_check");
+        assert_eq!(whole, "ok");
     }
 
     #[test]
