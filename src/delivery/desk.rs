@@ -288,7 +288,9 @@ impl Desk {
         let (now, lost) = (self.now(), self.lost.len());
         self.lost.retain(|lost| lost.until > now);
         self.gives_back |= self.lost.len() < lost;
-        let outcomes = std::mem::take(&mut self.outcomes);
+        // About as many come until the next turn.
+        let next = Vec::with_capacity(self.outcomes.len());
+        let outcomes = std::mem::replace(&mut self.outcomes, next);
         self.recording = outcomes.len();
         HandOver {
             outcomes,

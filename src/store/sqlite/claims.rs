@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::delivery::{Claim, Person, StandsIn, Trigger};
@@ -151,7 +152,7 @@ fn candidate(row: &Row<'_>, lane: i64) -> rusqlite::Result<Candidate> {
             delivery: row.get(0)?,
             lease: 0,
             event_id: row.get(1)?,
-            body: row.get::<_, String>(2)?.into(),
+            body: Bytes::copy_from_slice(row.get_ref(2)?.as_bytes()?),
             trigger: named(3, row.get_ref(3)?.as_str()?, Trigger::parse)?,
             created: UnixMs(row.get(4)?),
             written: replied_at.map(|second| BeijingTime::from_unix_seconds(second).unix_ms()),
