@@ -206,8 +206,9 @@ async fn latency(times: usize, receiver: &Receiver) {
 /// The processor time of a delivery with few and with many replies stored, in turns: how fast the
 /// machine is changes within minutes.
 async fn grown(receiver: &Receiver) {
+    let [few, many] = GROWN;
     let mut stores = Vec::new();
-    for stored in GROWN {
+    for stored in [few, many] {
         let product = Product::new(1, 8, &receiver.url()).await;
         product.fill(stored).await;
         stores.push(product);
@@ -219,7 +220,6 @@ async fn grown(receiver: &Receiver) {
             product.arrive(REPLIES / 5).await;
             micros.push(time(product, REPLIES / 5).await.micros());
         }
-        let [few, many] = GROWN;
         println!(
             "{:.0} µs of processor time each with {few} replies stored before, {:.0} µs with {many}",
             micros[0], micros[1]

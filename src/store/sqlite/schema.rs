@@ -262,8 +262,7 @@ mod tests {
             let refused = put_delivery(&upgraded, trigger, state).unwrap_err().to_string();
             assert!(refused.contains("CHECK"), "{trigger} {state}: {refused}");
         }
-        let whole = text(&upgraded, "PRAGMA integrity_check");
-        assert_eq!(whole, "ok");
+        assert_eq!(text(&upgraded, "PRAGMA integrity_check"), "ok");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 -- A CHECK by a list has SQLite make a table of the list in every statement, and look each row up there:
--- a quarter of what it took to end a delivery. What most deliveries are stands first now, by itself. No
+-- over a quarter of what it took to end a delivery. What most deliveries are stands first now, by itself. No
 -- row need be looked at: all that there are satisfy the new conditions, as 0013 left none that is sent.
 PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET sql = replace(replace(sql,
