@@ -65,12 +65,13 @@ static PUT_ROWS: LazyLock<String> = LazyLock::new(|| put_sql(ROWS));
 static PUT_ROW: LazyLock<String> = LazyLock::new(|| put_sql(1));
 
 /// Puts so many attempts, but for those whose delivery is gone, and what is known already: no turn may
-/// fail for ever because of a row.
+/// fail for ever because of a row. OR FAIL, here and where deliveries end: else SQLite copies every page
+/// first, to undo the statement alone. What fails is undone with its whole act.
 fn put_sql(rows: usize) -> String {
     let row = format!("({})", ["?"; COLUMNS].join(", "));
     let rows = vec![row; rows].join(", ");
     format!(
-        "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer,
+        "INSERT OR FAIL INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer,
                               next, resolve_us, connect_us, tls_us, first_byte_us)
          SELECT delivery.id, column2, column3, column4, column5, column6, column7, column8, column9, column10,
                 column11, column12, column13
@@ -168,8 +169,6 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
     }
     let ids = serde_json::to_string(deliveries).map_err(conversion)?;
     let with_others_behind = with_others_behind(connection, &ids)?;
-    // OR FAIL: else SQLite copies every page first, to undo the statement alone. What fails here is
-    // undone with its whole act.
     connection
         .prepare_cached(
             "UPDATE OR FAIL delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0

@@ -120,7 +120,7 @@ pub(crate) fn find(
             cutoff.0,
         ),
         Kind::Attempts => (
-            "SELECT started_ms, delivery_id, number FROM attempt INDEXED BY attempt_started WHERE started_ms < ?1
+            "SELECT started_ms, delivery_id, number FROM attempt WHERE started_ms < ?1
              ORDER BY started_ms LIMIT ?2"
                 .to_owned(),
             cutoff.0,

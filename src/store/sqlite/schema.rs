@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 /// What marks a file as a store of this program: `rpyd`.
 const APPLICATION_ID: i32 = 0x7270_7964;
 /// The migrations, in their order; the first makes an empty file a store.
-static MIGRATIONS: [&str; 15] = [
+static MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -30,6 +30,7 @@ static MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0013.sql"),
     include_str!("migrations/0014.sql"),
     include_str!("migrations/0015.sql"),
+    include_str!("migrations/0016.sql"),
 ];
 
 /// The version that this program makes of a store.
@@ -217,7 +218,7 @@ mod tests {
             OR name GLOB 'former*'";
         assert_eq!(
             text(&connection, tables),
-            "delivery delivery_due delivery_ended delivery_event delivery_held delivery_line delivery_made delivery_stand_in"
+            "attempt_delivery delivery delivery_due delivery_ended delivery_event delivery_held delivery_line delivery_made delivery_stand_in"
         );
         // The attempts have their deliveries again, and none other can be had.
         let strays: i64 = connection

@@ -102,7 +102,7 @@ pub(crate) fn last_attempts(
 ) -> Result<Vec<AttemptRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ATTEMPT_COLUMNS}
-         FROM (SELECT delivery_id, number, started_ms FROM attempt INDEXED BY attempt_started
+         FROM (SELECT delivery_id, number, started_ms FROM attempt
                ORDER BY started_ms DESC LIMIT {ATTEMPTS_LOOKED_AT}) AS late
              CROSS JOIN attempt USING (delivery_id, number, started_ms)
              CROSS JOIN delivery ON delivery.id = attempt.delivery_id
