@@ -4,9 +4,9 @@
 //! writes anew in each turn what it has in hand. What a worker that is no more had in hand is let go
 //! by whoever looks for something to claim after the lease's end.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
@@ -14,6 +14,9 @@ use crate::store::delivery::{DeliveryState, Holding, Person};
 use crate::store::error::StoreError;
 use crate::store::sqlite::accounts::conversion;
 use crate::time::UnixMs;
+
+/// Deliveries that are in hand, and until when.
+pub(super) type Ends = HashMap<i64, UnixMs>;
 
 /// What is in hand of a subscriber's deliveries, whoever has it.
 #[derive(Default)]
@@ -219,7 +222,7 @@ pub(super) fn rename(connection: &Connection, old: &str) -> Result<(), StoreErro
 
 /// Where a delivery of this state is seen to stand, and until when it is in hand if it is.
 pub(super) fn seen(
-    in_hand: &HashMap<i64, UnixMs>,
+    in_hand: &Ends,
     delivery: i64,
     state: DeliveryState,
 ) -> (DeliveryState, Option<UnixMs>) {
@@ -259,7 +262,7 @@ pub(super) fn is_seen_in(states: &[DeliveryState]) -> Option<String> {
 }
 
 /// All that is in hand, and until when, of every subscriber: for those who look.
-pub(super) fn all(connection: &Connection) -> Result<HashMap<i64, UnixMs>, StoreError> {
+pub(super) fn all(connection: &Connection) -> Result<Ends, StoreError> {
     let mut statement = connection.prepare_cached("SELECT delivery_id, end_ms FROM in_hand")?;
     let read = |row: &Row<'_>| Ok((row.get(0)?, UnixMs(row.get(1)?)));
     Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)

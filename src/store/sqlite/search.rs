@@ -5,16 +5,15 @@
 //! delivery. So a list of the newest looks at little more than it shows, unless hardly any delivery
 //! fits.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::event::Told;
 use crate::store::by_hand::{Counterpart, DeliveryFilter, DeliveryPlace, DeliveryRow};
 use crate::store::delivery::{DeliveryState, Trigger};
 use crate::store::error::StoreError;
+use crate::store::sqlite::leases::{self, Ends};
 use crate::store::sqlite::reads::named;
-use crate::store::sqlite::{leases, subscribers};
+use crate::store::sqlite::subscribers;
 use crate::time::UnixMs;
 
 const COLUMNS: &str = "delivery.id, subscriber, event.id, type, trigger, state, attempts, created_ms, max(created_ms, due_ms), body, \
@@ -202,7 +201,7 @@ fn run(
     Ok(())
 }
 
-fn delivery_row(row: &Row<'_>, in_hand: &HashMap<i64, UnixMs>) -> rusqlite::Result<DeliveryRow> {
+fn delivery_row(row: &Row<'_>, in_hand: &Ends) -> rusqlite::Result<DeliveryRow> {
     let id = row.get(0)?;
     let state = named(5, &row.get::<_, String>(5)?, DeliveryState::parse)?;
     let (state, lease_end) = leases::seen(in_hand, id, state);
