@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use rusqlite::{Connection, Row, params};
-use serde::Serialize;
 
 use crate::store::delivery::{DeliveryState, Holding, Person};
 use crate::store::error::StoreError;
@@ -85,14 +84,9 @@ impl InHand {
     pub(super) fn first_end(&self) -> Option<UnixMs> {
         self.first_end
     }
-
-    /// The deliveries' numbers, for a statement.
-    pub(super) fn json(&self) -> Result<String, StoreError> {
-        json(&self.deliveries)
-    }
 }
 
-fn json(deliveries: &impl Serialize) -> Result<String, StoreError> {
+fn json(deliveries: &[i64]) -> Result<String, StoreError> {
     serde_json::to_string(deliveries).map_err(conversion)
 }
 
@@ -142,7 +136,7 @@ pub(super) fn renew(
         Some(lease) => {
             connection
                 .prepare_cached("UPDATE lease SET end_ms = ?2, deliveries = ?3 WHERE id = ?1")?
-                .execute(params![lease, end.0, json(&deliveries)?])?;
+                .execute(params![lease, end.0, json(deliveries)?])?;
             Ok(Some(lease))
         }
         None => {
@@ -150,7 +144,7 @@ pub(super) fn renew(
                 .prepare_cached(
                     "INSERT INTO lease (subscriber, end_ms, deliveries) VALUES (?1, ?2, ?3)",
                 )?
-                .execute(params![subscriber, end.0, json(&deliveries)?])?;
+                .execute(params![subscriber, end.0, json(deliveries)?])?;
             Ok(Some(connection.last_insert_rowid()))
         }
     }
