@@ -93,6 +93,8 @@ fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> 
             bind(&mut next, attempt, &mut texts)?;
         }
         statement.raw_execute()?;
+        // Those that send share the cores with the store's thread: none of them waits for a whole turn.
+        std::thread::yield_now();
     }
     Ok(())
 }
