@@ -242,7 +242,7 @@ impl Product {
             store.prepare("UPDATE lease SET end_ms = ?2, deliveries = ?1 WHERE id = 1").unwrap();
         let mut put = store
             .prepare(
-                "INSERT INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, next, first_byte_us)
+                "INSERT OR FAIL INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, next, first_byte_us)
                  SELECT value, 1, ?2, 1, '127.0.0.1:8000', 204, '{\"then\":\"delivered\"}', 70 FROM json_each(?1)",
             )
             .unwrap();

@@ -82,18 +82,17 @@ fn put_sql(rows: usize) -> String {
 
 fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> {
     let mut texts = Texts::default();
-    let chunks = attempts.chunks_exact(ROWS);
-    let single = chunks.remainder().chunks(1);
-    for (sql, chunk) in
-        chunks.map(|chunk| (&PUT_ROWS, chunk)).chain(single.map(|chunk| (&PUT_ROW, chunk)))
-    {
+    for part in attempts.chunks(ROWS) {
+        let (sql, rows) = if part.len() == ROWS { (&PUT_ROWS, ROWS) } else { (&PUT_ROW, 1) };
         let mut statement = connection.prepare_cached(sql)?;
-        let mut next = Place { statement: &mut statement, number: 0 };
-        for attempt in chunk {
-            bind(&mut next, attempt, &mut texts)?;
+        for attempts in part.chunks(rows) {
+            let mut next = Place { statement: &mut statement, number: 0 };
+            for attempt in attempts {
+                bind(&mut next, attempt, &mut texts)?;
+            }
+            statement.raw_execute()?;
         }
-        statement.raw_execute()?;
-        // Those that send share the cores with the store's thread: none of them waits for a whole turn.
+        // Those that send share the cores with the store's thread: none of them waits for a whole part.
         std::thread::yield_now();
     }
     Ok(())

@@ -268,7 +268,8 @@ fn a_migration_that_fails_leaves_the_store_of_its_version_whole() {
     for version_was in 1..NEWEST {
         let (folder, path) = in_folder();
         make(&path, version_was);
-        // What the last migration makes is in its way: all the others are done by then.
+        // What the last migration makes is in its way: all the others are done by then. What 0016 makes
+        // stood up to version 13 under the same name: there what 0015 makes for a moment is in its way.
         let store = Connection::open(&path).unwrap();
         store.execute("ATTACH ?1 AS newest", [newest.to_str()]).unwrap();
         let last = "SELECT name FROM newest.sqlite_schema WHERE sql IS NOT NULL AND name NOT IN (SELECT name FROM main.sqlite_schema)
