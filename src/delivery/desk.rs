@@ -12,7 +12,7 @@ use crate::delivery::standing;
 use crate::store::attempt::Attempt;
 use crate::store::delivery::{Claim, Holding};
 use crate::store::turn::{Lanes, Turn, Turned};
-use crate::time::UnixMs;
+use crate::time::{UnixMs, millis};
 
 /// What a claim's lease lasts beyond its attempt's timeout: time to record the outcome.
 pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -22,7 +22,8 @@ pub(super) const STARTED_WITHIN: Duration = Duration::from_secs(5);
 /// Outcomes that are recorded together without waiting for more: enough that a commit's own cost
 /// is small beside theirs.
 const GROUP: usize = 256;
-/// How long an outcome may wait for more of its kind while others are under way.
+/// Outcomes wait for more of their kind while others are under way, until the clock comes to the next
+/// multiple of this: all workers then take their turns together, and these share a commit.
 const LINGER: Duration = Duration::from_millis(20);
 /// The most claims in one turn.
 const CLAIMS_MAX: usize = 1_024;
@@ -230,7 +231,7 @@ impl Desk {
         }
         let linger = match self.outcomes.is_empty() {
             true => Duration::MAX,
-            false => self.since.after(LINGER).since(now),
+            false => recorded_by(self.since).since(now),
         };
         let wants = self.new.is_empty() && self.running.len() < self.limits.concurrency;
         let first_lost = self.lost.iter().map(|lost| lost.until).min();
@@ -391,6 +392,12 @@ impl Desk {
     pub(super) fn failures(&self) -> usize {
         self.failures
     }
+}
+
+/// When outcomes are recorded of which the first came then, at the latest.
+fn recorded_by(first: UnixMs) -> UnixMs {
+    let linger = millis(LINGER);
+    UnixMs(first.0.div_euclid(linger).saturating_add(1).saturating_mul(linger))
 }
 
 /// Whether a request brings only what was told before.

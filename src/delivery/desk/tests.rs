@@ -115,6 +115,19 @@ fn the_worker_is_told_of_the_first_that_ended_and_of_enough_and_not_of_each() {
 }
 
 #[test]
+fn what_ended_while_others_are_under_way_is_recorded_when_other_workers_record_theirs() {
+    for (first, by) in [(100, 120), (107, 120), (119, 120), (120, 140)] {
+        let (mut desk, now) = desk_with(2);
+        let Begun { number, claims } = desk.begin().unwrap();
+        desk.begin().unwrap();
+        desk.end(Ended { number, attempts: Some(vec![delivered(&claims[0], now)]) });
+        desk.since = UnixMs(first);
+        assert_eq!(desk.rest(UnixMs(first)), UnixMs(by).since(UnixMs(first)));
+        assert!(desk.rest(UnixMs(by)).is_zero());
+    }
+}
+
+#[test]
 fn what_was_claimed_too_long_ago_is_given_back_and_not_begun() {
     let mut desk = desk();
     let began = desk.now().before(STARTED_WITHIN + Duration::from_secs(1));
