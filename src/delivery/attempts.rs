@@ -137,8 +137,10 @@ where
             None => shared.next().await,
         };
         let Begun { number, claims } = begun;
-        // One that panics ends for itself alone.
-        let attempts = AssertUnwindSafe(attempt(claims)).catch_unwind().await.ok();
+        // Pinned here, because it is large: what catches it would carry it along. One that panics ends
+        // for itself alone.
+        let attempt = std::pin::pin!(attempt(claims));
+        let attempts = AssertUnwindSafe(attempt).catch_unwind().await.ok();
         ended = Some(Ended { number, attempts });
     }
 }

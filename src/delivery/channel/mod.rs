@@ -43,8 +43,9 @@ pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const LIST_BYTES_MAX: usize = 1024 * 1024;
 /// What tells of a receiver's wishes, beside the status.
 const WEBHOOK_DELIVERY: HeaderName = HeaderName::from_static("webhook-delivery");
-/// Further headers for which a request has room from the start, beside the subscriber's.
-const HEADERS_ROOM: usize = 12;
+/// Further headers for which a request has room from the start, beside the subscriber's: a webhook's
+/// eight and the body's length.
+const HEADERS_ROOM: usize = 9;
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("replyd/", env!("CARGO_PKG_VERSION")));
 
