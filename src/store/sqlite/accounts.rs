@@ -12,7 +12,7 @@ use crate::store::delivery::SubscriberSpec;
 use crate::store::error::StoreError;
 use crate::store::read::{AccountSettings, AccountSpec, ReadId};
 use crate::store::slot::Slot;
-use crate::store::sqlite::subscribers;
+use crate::store::sqlite::{json, subscribers};
 use crate::time::UnixMs;
 use crate::time::millis;
 
@@ -99,12 +99,7 @@ fn to_json(settings: &AccountSettings) -> Result<String, StoreError> {
         recover_ms: millis(settings.recover),
         schedule: settings.schedule.clone(),
     };
-    serde_json::to_string(&stored).map_err(conversion)
-}
-
-/// What could not be written as JSON.
-pub(super) fn conversion(error: serde_json::Error) -> StoreError {
-    StoreError::Other(rusqlite::Error::ToSqlConversionFailure(error.into()))
+    json::write(&stored)
 }
 
 /// The names of all accounts that were ever configured.
@@ -123,8 +118,8 @@ pub(crate) fn settings(
         connection.prepare_cached("SELECT settings, id_key FROM account WHERE name = ?1")?;
     let row: Option<(String, [u8; 32])> =
         statement.query_row([account], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((json, key)) = row else { return Ok(None) };
-    let stored: StoredSettings = serde_json::from_str(&json).map_err(conversion)?;
+    let Some((settings, key)) = row else { return Ok(None) };
+    let stored: StoredSettings = json::read(&settings)?;
     let settings = AccountSettings {
         number: stored.number,
         min_interval: duration(stored.min_interval_ms),
@@ -193,7 +188,7 @@ pub(crate) fn put_subscribers(
     now: UnixMs,
 ) -> Result<(), StoreError> {
     for subscriber in subscribers {
-        let route = serde_json::to_string(&subscriber.route).map_err(conversion)?;
+        let route = json::write(&subscriber.route)?;
         let was_away = connection
             .prepare_cached("SELECT 1 FROM subscriber WHERE name = ?1 AND (absent OR NOT enabled)")?
             .exists([&subscriber.name])?;
@@ -208,7 +203,7 @@ pub(crate) fn put_subscribers(
         }
     }
     let names: Vec<&str> = subscribers.iter().map(|subscriber| subscriber.name.as_str()).collect();
-    let names = serde_json::to_string(&names).map_err(conversion)?;
+    let names = json::write(&names)?;
     connection.execute(
         "UPDATE subscriber SET absent = 1 WHERE name NOT IN (SELECT value FROM json_each(?1))",
         [names],
@@ -223,8 +218,8 @@ pub(super) fn routes(connection: &Connection) -> Result<Vec<(String, Route)>, St
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     let mut routes = Vec::new();
     for row in rows {
-        let (name, json) = row?;
-        routes.push((name, serde_json::from_str(&json).map_err(conversion)?));
+        let (name, route) = row?;
+        routes.push((name, json::read(&route)?));
     }
     Ok(routes)
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::delivery::{Claim, Person, StandsIn, Trigger};
 use crate::store::error::StoreError;
-use crate::store::sqlite::accounts::conversion;
+use crate::store::sqlite::json;
 use crate::store::sqlite::leases::InHand;
 use crate::store::sqlite::reads::named;
 use crate::store::turn::{Lanes, Line, Turn};
@@ -286,7 +286,7 @@ impl Lane<'_> {
             return Ok(Vec::new());
         }
         let ids: Vec<i64> = free.into_iter().map(|(_, id)| id).collect();
-        let ids = serde_json::to_string(&ids).map_err(conversion)?;
+        let ids = json::write(&ids)?;
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {CANDIDATE} FROM json_each(?3) AS free CROSS JOIN delivery ON delivery.id = free.value
                  CROSS JOIN event ON event.seq = event_seq

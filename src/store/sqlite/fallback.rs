@@ -15,8 +15,8 @@ use crate::store::attempt::Trouble;
 use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
 use crate::store::fallback::{Relief, TakeOver, TakenOver};
-use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::let_next_go;
+use crate::store::sqlite::json;
 use crate::store::sqlite::reads::named;
 use crate::store::sqlite::{leases, subscribers};
 use crate::store::subscribers::SubscriberRow;
@@ -123,11 +123,11 @@ fn movable(
 
 /// What a subscriber is told and how.
 fn route(connection: &Connection, name: &str) -> Result<Option<Route>, StoreError> {
-    let json: Option<String> = connection
+    let route: Option<String> = connection
         .prepare_cached("SELECT route FROM subscriber WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()?;
-    json.map(|json| serde_json::from_str(&json).map_err(conversion)).transpose()
+    route.map(|route| json::read(&route)).transpose()
 }
 
 /// Whether its first receiver may have it: by what went wrong in an attempt, or because what an

@@ -13,9 +13,9 @@ use crate::store::read::{
     Ingested, Known, NewEvent, NewReply, Outcome, Questions, ReadId, Source, Standing,
     WaitingRecord,
 };
-use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::erasure;
 use crate::store::sqlite::hours;
+use crate::store::sqlite::json;
 use crate::store::sqlite::known::{Facts, answer};
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, Hour, UnixMs};
@@ -256,7 +256,7 @@ fn put_deliveries(
     if events.is_empty() {
         return Ok(());
     }
-    let events = serde_json::to_string(events).map_err(conversion)?;
+    let events = json::write(events)?;
     connection
         .prepare_cached(
             "INSERT INTO delivery (subscriber, event_seq, trigger, state, created_ms, due_ms, mobile, replied_at, masked)

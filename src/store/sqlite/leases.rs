@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::store::delivery::{DeliveryState, Holding, Person};
 use crate::store::error::StoreError;
-use crate::store::sqlite::accounts::conversion;
+use crate::store::sqlite::json;
 use crate::time::UnixMs;
 
 /// Deliveries that are in hand, and until when.
@@ -86,10 +86,6 @@ impl InHand {
     }
 }
 
-fn json(deliveries: &[i64]) -> Result<String, StoreError> {
-    serde_json::to_string(deliveries).map_err(conversion)
-}
-
 /// The ends and deliveries of a subscriber's leases but one.
 fn others(
     connection: &Connection,
@@ -136,7 +132,7 @@ pub(super) fn renew(
         Some(lease) => {
             connection
                 .prepare_cached("UPDATE lease SET end_ms = ?2, deliveries = ?3 WHERE id = ?1")?
-                .execute(params![lease, end.0, json(deliveries)?])?;
+                .execute(params![lease, end.0, json::write(deliveries)?])?;
             Ok(Some(lease))
         }
         None => {
@@ -144,7 +140,7 @@ pub(super) fn renew(
                 .prepare_cached(
                     "INSERT INTO lease (subscriber, end_ms, deliveries) VALUES (?1, ?2, ?3)",
                 )?
-                .execute(params![subscriber, end.0, json(deliveries)?])?;
+                .execute(params![subscriber, end.0, json::write(deliveries)?])?;
             Ok(Some(connection.last_insert_rowid()))
         }
     }

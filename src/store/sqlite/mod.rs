@@ -19,6 +19,7 @@ pub(crate) mod gauges;
 pub(crate) mod hours;
 pub(crate) mod ingest;
 pub(crate) mod journal;
+mod json;
 mod known;
 mod leases;
 pub(crate) mod messages;

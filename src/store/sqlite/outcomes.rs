@@ -13,9 +13,8 @@ use rusqlite::{Connection, Statement, ToSql, params};
 
 use crate::store::attempt::{Attempt, GivenUp, Next};
 use crate::store::error::StoreError;
-use crate::store::sqlite::accounts::conversion;
 use crate::store::sqlite::claims::{HOLD, let_next_go, ready};
-use crate::store::sqlite::{leases, messages};
+use crate::store::sqlite::{json, leases, messages};
 use crate::time::{UnixMs, millis};
 
 /// Records attempts. An outcome counts only while its lease stands: a sender whose lease ended must
@@ -161,7 +160,7 @@ impl<T: Clone + PartialEq> Last<T> {
 /// Binds an attempt's row, in the order of the columns.
 fn bind(next: &mut Place<'_, '_>, attempt: &Attempt, texts: &mut Texts) -> Result<(), StoreError> {
     let timings = &attempt.timings;
-    let trouble = attempt.trouble.as_ref().map(serde_json::to_string);
+    let trouble = attempt.trouble.as_ref().map(json::write);
     next.takes(attempt.delivery)?;
     next.takes(attempt.number)?;
     next.takes(attempt.started.0)?;
@@ -170,10 +169,9 @@ fn bind(next: &mut Place<'_, '_>, attempt: &Attempt, texts: &mut Texts) -> Resul
     let address = address.map(|address| texts.address.text(address, |it| Ok(it.to_string())));
     next.takes(address.transpose()?)?;
     next.takes(attempt.http_status)?;
-    next.takes(trouble.transpose().map_err(conversion)?)?;
+    next.takes(trouble.transpose()?)?;
     next.takes((!attempt.answer.is_empty()).then_some(&attempt.answer))?;
-    let write = |next: &Next| serde_json::to_string(next).map_err(conversion);
-    next.takes(texts.next.text(&attempt.next, write)?)?;
+    next.takes(texts.next.text(&attempt.next, json::write)?)?;
     for span in [timings.resolve, timings.connect, timings.tls, timings.first_byte] {
         next.takes(micros(span))?;
     }
@@ -186,7 +184,7 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<usize, StoreError>
     if deliveries.is_empty() {
         return Ok(0);
     }
-    let ids = serde_json::to_string(deliveries).map_err(conversion)?;
+    let ids = json::write(deliveries)?;
     let with_others_behind = with_others_behind(connection, &ids)?;
     let ended = connection
         .prepare_cached(

@@ -14,7 +14,8 @@ use crate::store::delivery::DeliveryState;
 use crate::store::error::StoreError;
 use crate::store::read::ReadId;
 use crate::store::replay::{Cursor, Extent, Looked, ReplayRequest};
-use crate::store::sqlite::accounts::{conversion, routes};
+use crate::store::sqlite::accounts::routes;
+use crate::store::sqlite::json;
 use crate::store::sqlite::reads::named;
 use crate::time::{BeijingTime, UnixMs};
 
@@ -241,7 +242,7 @@ fn make(
     for Chosen { name, masked, places } in &piece.subscribers {
         let of = |place: &usize| events.get(*place).copied().flatten();
         let seqs: Vec<i64> = places.iter().filter_map(of).collect();
-        let seqs = serde_json::to_string(&seqs).map_err(conversion)?;
+        let seqs = json::write(&seqs)?;
         made.push((name.clone(), deliver.execute(params![name, seqs, now.0, masked])?));
     }
     Ok(made)
