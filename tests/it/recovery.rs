@@ -90,7 +90,8 @@ async fn stage() -> (Simulator, Receiver, Home) {
     let home = Home::new(&Settings {
         base_url: &gateway.base_url(),
         subscribers: &[("crm", &receiver.url)],
-        timeout: "1m",
+        // A read that the kill broke off is waited for so long, which has to be less than the test's patience.
+        timeout: "10s",
         account: "recover = \"1h\"",
         ..Settings::default()
     });

@@ -115,6 +115,28 @@ fn who_is_behind_one_of_a_turn_is_let_go_also_where_another_of_it_was_erased() {
 }
 
 #[test]
+fn of_what_a_large_turn_brought_all_is_recorded_but_what_was_erased() {
+    const TURN: i64 = 70;
+    for (erased, recorded) in [(None, TURN), (Some(7), TURN - 1)] {
+        let names: Vec<String> = (0..=TURN).map(|number| number.to_string()).collect();
+        let named = |id: i64| (id, names[usize::try_from(id).unwrap()].as_str(), id);
+        let backlog = Backlog::of(&(1..=TURN).map(named).collect::<Vec<_>>());
+        let claims = backlog.claim(names.len());
+        backlog.connection.execute("DELETE FROM delivery WHERE id = ?1", [erased]).unwrap();
+        let delivered = |claim| Attempt::under(claim, UnixMs(backlog.now), Next::Delivered);
+        record(&backlog.connection, &claims.iter().map(delivered).collect::<Vec<_>>()).unwrap();
+        let count =
+            |sql: &str| -> i64 { backlog.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(count("SELECT count(*) FROM delivery WHERE state = 'delivered'"), recorded);
+        assert_eq!(
+            count("SELECT count(*) FROM attempt JOIN delivery ON id = delivery_id"),
+            recorded
+        );
+        assert_eq!(count("SELECT count(*) FROM attempt"), recorded, "erased: {erased:?}");
+    }
+}
+
+#[test]
 fn a_deliverys_time_counts_from_the_last_of_made_released_and_resumed() {
     let all = Lanes { new: 9, replays: 0 };
     let (made, later, last) = (UnixMs(MADE), UnixMs(MADE + 5_000), UnixMs(MADE + 9_000));
