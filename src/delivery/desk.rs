@@ -22,8 +22,8 @@ pub(super) const STARTED_WITHIN: Duration = Duration::from_secs(5);
 /// Outcomes that are recorded together without waiting for more: enough that a commit's own cost
 /// is small beside theirs.
 const GROUP: usize = 256;
-/// Outcomes wait for more of their kind while others are under way, until the clock comes to the next
-/// multiple of this: all workers then take their turns together, and these share a commit.
+/// Outcomes wait about so long for more of their kind while others are under way: until the clock comes to
+/// a multiple of it. All workers then take their turns together, and these share a commit.
 const LINGER: Duration = Duration::from_millis(20);
 /// The most claims in one turn.
 const CLAIMS_MAX: usize = 1_024;
@@ -394,10 +394,11 @@ impl Desk {
     }
 }
 
-/// When outcomes are recorded of which the first came then, at the latest.
+/// When outcomes are recorded of which the first came then, at the latest. Not at once where that is
+/// near: of many that come all the while most would be recorded in two parts.
 fn recorded_by(first: UnixMs) -> UnixMs {
-    let linger = millis(LINGER);
-    UnixMs(first.0.div_euclid(linger).saturating_add(1).saturating_mul(linger))
+    let (linger, near) = (millis(LINGER), first.after(LINGER / 2));
+    UnixMs(near.0.div_euclid(linger).saturating_add(1).saturating_mul(linger))
 }
 
 /// Whether a request brings only what was told before.

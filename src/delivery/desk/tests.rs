@@ -116,7 +116,7 @@ fn the_worker_is_told_of_the_first_that_ended_and_of_enough_and_not_of_each() {
 
 #[test]
 fn what_ended_while_others_are_under_way_is_recorded_when_other_workers_record_theirs() {
-    for (first, by) in [(100, 120), (107, 120), (119, 120), (120, 140)] {
+    for (first, by) in [(100, 120), (109, 120), (110, 140), (119, 140), (120, 140)] {
         let (mut desk, now) = desk_with(2);
         let Begun { number, claims } = desk.begin().unwrap();
         desk.begin().unwrap();
