@@ -24,6 +24,7 @@ pub(crate) fn record(connection: &Connection, attempts: &[Attempt]) -> Result<()
     if attempts.is_empty() {
         return Ok(());
     }
+    put(connection, attempts)?;
     let leases: BTreeSet<i64> = attempts.iter().map(|attempt| attempt.lease).collect();
     let mut standing = BTreeSet::new();
     for lease in leases {
@@ -38,8 +39,7 @@ pub(crate) fn record(connection: &Connection, attempts: &[Attempt]) -> Result<()
             _ => follow(connection, attempt)?,
         }
     }
-    let ended = end(connection, &delivered)?;
-    put(connection, attempts, ended == attempts.len())?;
+    end(connection, &delivered)?;
     for attempt in attempts {
         if let Some(text) = &attempt.reply {
             messages::put_answer(connection, attempt.delivery, text, attempt.started)?;
@@ -60,46 +60,29 @@ const ROWS: usize = 32;
 /// The columns of an attempt's row that are put.
 const COLUMNS: usize = 13;
 
-/// For attempts whose deliveries were all ended a moment ago, and so are there.
-static PUT_ROWS_OF_ENDED: LazyLock<String> = LazyLock::new(|| put_sql(&values(ROWS)));
-static PUT_ROWS: LazyLock<String> = LazyLock::new(|| put_sql(&of_those_there(ROWS)));
-static PUT_ROW: LazyLock<String> = LazyLock::new(|| put_sql(&of_those_there(1)));
+static PUT_ROWS: LazyLock<String> = LazyLock::new(|| put_sql(ROWS));
+static PUT_ROW: LazyLock<String> = LazyLock::new(|| put_sql(1));
 
-/// Puts attempts, but for what is known already: no turn may fail for ever because of a row. OR FAIL,
-/// here and where deliveries end: else SQLite copies every page first, to undo the statement alone.
-/// What fails is undone with its whole act.
-fn put_sql(rows: &str) -> String {
+/// Puts so many attempts, but for those whose delivery is gone, and what is known already: no turn may
+/// fail for ever because of a row. OR FAIL, here and where deliveries end: else SQLite copies every page
+/// first, to undo the statement alone. What fails is undone with its whole act.
+fn put_sql(rows: usize) -> String {
+    let row = format!("({})", ["?"; COLUMNS].join(", "));
+    let rows = vec![row; rows].join(", ");
     format!(
         "INSERT OR FAIL INTO attempt (delivery_id, number, started_ms, duration_ms, address, http_status, trouble, answer,
                               next, resolve_us, connect_us, tls_us, first_byte_us)
-         {rows} ON CONFLICT DO NOTHING"
+         SELECT delivery.id, column2, column3, column4, column5, column6, column7, column8, column9, column10,
+                column11, column12, column13
+         FROM (VALUES {rows}) CROSS JOIN delivery ON delivery.id = column1 WHERE true
+         ON CONFLICT DO NOTHING"
     )
 }
 
-/// So many rows of an attempt's columns.
-fn values(rows: usize) -> String {
-    let row = format!("({})", ["?"; COLUMNS].join(", "));
-    format!("VALUES {}", vec![row; rows].join(", "))
-}
-
-/// The same, but for those whose delivery is gone.
-fn of_those_there(rows: usize) -> String {
-    let columns: Vec<String> = (2..=COLUMNS).map(|column| format!("column{column}")).collect();
-    format!(
-        "SELECT delivery.id, {} FROM ({}) CROSS JOIN delivery ON delivery.id = column1 WHERE true",
-        columns.join(", "),
-        values(rows)
-    )
-}
-
-fn put(connection: &Connection, attempts: &[Attempt], all_ended: bool) -> Result<(), StoreError> {
+fn put(connection: &Connection, attempts: &[Attempt]) -> Result<(), StoreError> {
     let mut texts = Texts::default();
     for part in attempts.chunks(ROWS) {
-        let (sql, rows) = match part.len() {
-            ROWS if all_ended => (&PUT_ROWS_OF_ENDED, ROWS),
-            ROWS => (&PUT_ROWS, ROWS),
-            _ => (&PUT_ROW, 1),
-        };
+        let (sql, rows) = if part.len() == ROWS { (&PUT_ROWS, ROWS) } else { (&PUT_ROW, 1) };
         let mut statement = connection.prepare_cached(sql)?;
         for attempts in part.chunks(rows) {
             let mut next = Place { statement: &mut statement, number: 0 };
@@ -178,15 +161,14 @@ fn bind(next: &mut Place<'_, '_>, attempt: &Attempt, texts: &mut Texts) -> Resul
     Ok(())
 }
 
-/// Ends deliveries that were delivered, and lets those go that were put off behind them. Says how many
-/// of them there were.
-fn end(connection: &Connection, deliveries: &[i64]) -> Result<usize, StoreError> {
+/// Ends deliveries that were delivered, and lets those go that were put off behind them.
+fn end(connection: &Connection, deliveries: &[i64]) -> Result<(), StoreError> {
     if deliveries.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let ids = json::write(deliveries)?;
     let with_others_behind = with_others_behind(connection, &ids)?;
-    let ended = connection
+    connection
         .prepare_cached(
             "UPDATE OR FAIL delivery SET state = 'delivered', attempts = attempts + 1, in_line = 0
              WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'waiting'",
@@ -195,7 +177,7 @@ fn end(connection: &Connection, deliveries: &[i64]) -> Result<usize, StoreError>
     for delivery in with_others_behind {
         let_next_go(connection, delivery, UnixMs(0))?;
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Those of one subscriber's deliveries behind which others of the same person are in line. Mostly
